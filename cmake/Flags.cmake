@@ -1,0 +1,27 @@
+# Compiler flags, kept in two interface targets.
+#
+#   ppvmm_warnings  every warning we can get, as an error: linked by every target.
+#   ppvmm_pure      what a pure core is compiled with. Its objects go unchanged into host programs and
+#                   into unikernels, so they use nothing that only one of the two has: no exceptions, no
+#                   RTTI, no red zone (a trap in a PV guest pushes its frame right below the stack
+#                   pointer), no std templates instantiated in a shared library.
+include_guard()
+
+add_library(ppvmm_warnings INTERFACE)
+target_compile_options(ppvmm_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-align
+  -Woverloaded-virtual -Wconversion -Wsign-conversion -Wnull-dereference -Wdouble-promotion
+  -Wformat=2 -Wimplicit-fallthrough)
+target_include_directories(ppvmm_warnings INTERFACE "${CMAKE_SOURCE_DIR}/src")
+
+add_library(ppvmm_pure INTERFACE)
+target_link_libraries(ppvmm_pure INTERFACE ppvmm_warnings)
+target_compile_options(ppvmm_pure INTERFACE
+  -fno-exceptions -fno-rtti -mno-red-zone -fcf-protection=none -fstack-protector-strong
+  -ffunction-sections -fdata-sections)
+target_compile_definitions(ppvmm_pure INTERFACE _GLIBCXX_EXTERN_TEMPLATE=0)
+
+if(PPVMM_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()

@@ -1,0 +1,160 @@
+/// The XenStore server as a pure, deterministic state machine.
+///
+/// Events go in (bytes of a connection, a domain came or went, time passed); bytes per connection,
+/// effects and log records come out. The machine does no I/O, reads no clock, starts no thread and
+/// has no globals: the same events in the same order give the same outputs, bit for bit. That is
+/// what replication, replay, simulation and fuzzing stand on. Shells (src/uk/xenstore, src/host,
+/// tests/simulation) feed it.
+///
+/// Spec: Xen docs/misc/xenstore.txt, xenstore-ring.txt; public header io/xs_wire.h. Our choices
+/// where the spec is silent: docs/xenstore-protocol.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store/quota.hpp"
+#include "store/types.hpp"
+
+namespace ppvmm::store {
+
+/// What the machine asks of its shell. The shell takes effects after every event, in order, and
+/// carries them out.
+struct Effect {
+  enum class Kind : std::uint8_t {
+    /// A privileged client introduced `domid`: map its ring page (grant GNTTAB_RESERVED_XENSTORE,
+    /// or `gfn`),
+    /// bind `port`, then report with Machine::introduced(). The client's answer waits for that
+    /// report.
+    attach_domain,
+    /// `domid` was released, died, or is introduced again: unmap its ring, close its port. Its
+    /// ConnId is dead.
+    detach_domain,
+    /// The domain's connection was reset (xenstore-ring.txt, "Connection state"): the shell clears
+    /// both rings'
+    /// indexes if the guest asked for reconnection.
+    reset_ring,
+  };
+  Kind kind{};
+  DomId domid{};
+  std::uint64_t gfn{};  ///< attach_domain only: guest frame of the ring page as the client gave it.
+  std::uint32_t port{};  ///< attach_domain only: the domain's event channel port.
+};
+
+/// One line for the log, with no time stamp: the shell adds it.
+struct LogRecord {
+  enum class Level : std::uint8_t { debug, info, warning, error };
+  Level level{};
+  std::string text;
+};
+
+/// How the shell says that an attach_domain effect went.
+enum class IntroduceResult : std::uint8_t { attached, bad_ring, bad_port };
+
+struct Options {
+  Quotas quotas;  ///< Initial limits; CONTROL quota changes them later.
+  std::uint64_t
+      memory_limit{};  ///< Bytes the whole machine may use; 0: no limit. Refusals answer ENOSPC.
+  std::string version{"ppvmm"};  ///< Text in CONTROL answers.
+};
+
+class Machine {
+ public:
+  explicit Machine(Options options);
+  ~Machine();
+  Machine(Machine&&) noexcept;
+  Machine& operator=(Machine&&) noexcept;
+
+  // --- Connections
+  // -------------------------------------------------------------------------------------------
+
+  /// A client on a local socket. It speaks for domain 0 and is privileged.
+  ConnId connect_socket();
+  /// The connection of a domain whose ring the shell has already mapped, without an INTRODUCE: dom0
+  /// at start-up.
+  ConnId connect_domain(DomId domid, std::uint64_t gfn, std::uint32_t port);
+  /// A socket was closed by its client. Its transactions and watches go. Unknown ids are ignored.
+  void disconnect(ConnId conn);
+  /// The domain's connection, if it is introduced.
+  [[nodiscard]] std::optional<ConnId> connection_of(DomId domid) const;
+  /// Domains introduced now, ascending.
+  [[nodiscard]] std::vector<DomId> domains() const;
+
+  // --- Bytes
+  // -------------------------------------------------------------------------------------------------
+
+  /// Bytes from a client. Returns how many were consumed: fewer than given when the connection must
+  /// first drain its answers or acknowledge events (limits in Quotas), zero for a dead connection.
+  /// Offer the rest again after sent(), advance() or introduced().
+  std::size_t receive(ConnId conn, std::span<const std::byte> bytes);
+  /// Bytes waiting for the client, oldest first; valid until the next call that is not const.
+  [[nodiscard]] std::span<const std::byte> to_send(ConnId conn) const;
+  /// The first `count` bytes of to_send() have reached the client's ring or socket.
+  void sent(ConnId conn, std::size_t count);
+  /// The client broke the protocol beyond repair (for example a payload above
+  /// XENSTORE_PAYLOAD_MAX): it is ignored from now on. A socket shell closes it, a ring shell
+  /// reports XENSTORE_ERROR_* in the ring page.
+  [[nodiscard]] bool broken(ConnId conn) const;
+  /// Connections that got new bytes to send, became broken or may be offered input again since the
+  /// last call.
+  [[nodiscard]] std::vector<ConnId> take_ready();
+
+  // --- Facts from the hypervisor
+  // -----------------------------------------------------------------------------
+
+  /// The shell's answer to an attach_domain effect.
+  void introduced(DomId domid, IntroduceResult result);
+  /// The domain has shut down (any reason) but still exists: @releaseDomain fires, once until
+  /// RESUME.
+  void domain_shutdown(DomId domid);
+  /// The domain is gone: its connection, nodes, watches and quota counts go, @releaseDomain fires.
+  void domain_dead(DomId domid);
+  /// The guest asked for its connection to be reset (ring page, connection state RECONNECT).
+  void reconnect(DomId domid);
+
+  // --- Time
+  // --------------------------------------------------------------------------------------------------
+
+  /// Time has passed; `now_ms` never decreases. Drives expiry of unread events and throttling of
+  /// conflicting writers.
+  void advance(std::uint64_t now_ms);
+  /// When advance() must be called at the latest, or nothing when no timer runs.
+  [[nodiscard]] std::optional<std::uint64_t> next_deadline_ms() const;
+
+  // --- Outputs
+  // -----------------------------------------------------------------------------------------------
+
+  [[nodiscard]] std::vector<Effect> take_effects();
+  [[nodiscard]] std::vector<LogRecord> take_log();
+
+  // --- State hand-over (docs/designs/xenstore-migration.md, version 1)
+  // -----------------------------------------
+
+  /// The whole state as a migration stream: nodes, connections with unread input and unsent output,
+  /// watches, transactions. load(dump()) gives a machine whose dump() is the same bytes.
+  [[nodiscard]] std::vector<std::byte> dump() const;
+  /// A machine from a stream. Hostile input is refused with a reason and never trusted for sizes.
+  [[nodiscard]] static std::expected<Machine, StreamError> load(Options options,
+                                                                std::span<const std::byte> stream);
+
+  // --- Observation
+  // -------------------------------------------------------------------------------------------
+
+  [[nodiscard]] Statistics statistics() const;
+  /// Order-independent digest of all committed nodes (path, value, permissions): equal trees have
+  /// equal digests.
+  [[nodiscard]] std::uint64_t tree_digest() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ppvmm::store
