@@ -103,7 +103,8 @@ class Machine {
   /// reports XENSTORE_ERROR_* in the ring page.
   [[nodiscard]] bool broken(ConnId conn) const;
   /// The shell found the transport beyond use (ring indexes that cannot be): the connection becomes
-  /// broken, and its watches, transactions and buffers go, as if the client had broken the protocol.
+  /// broken, and its watches, transactions and buffers go, as if the client had broken the
+  /// protocol.
   void fail(ConnId conn);
   /// Connections that got new bytes to send, became broken or may be offered input again since the
   /// last call.

@@ -22,4 +22,25 @@ struct Quotas {
   std::uint32_t event_expiry_ms{20'000};  ///< An unread event older than this is dropped.
 };
 
+/// A limit's name in CONTROL quota, GET_QUOTA, the log and on command lines.
+struct QuotaName {
+  std::string_view name;
+  std::uint32_t Quotas::*field;
+};
+
+/// Every limit once. Names that C xenstored has too are spelled as there.
+inline constexpr std::array kQuotaNames{
+    QuotaName{"nodes", &Quotas::nodes},
+    QuotaName{"watches", &Quotas::watches},
+    QuotaName{"transactions", &Quotas::transactions},
+    QuotaName{"node-size", &Quotas::node_size},
+    QuotaName{"outstanding", &Quotas::outstanding},
+    QuotaName{"node-permissions", &Quotas::permissions},
+    QuotaName{"transaction-nodes", &Quotas::transaction_nodes},
+    QuotaName{"path-max", &Quotas::path_max},
+    QuotaName{"memory-soft", &Quotas::memory_soft},
+    QuotaName{"memory", &Quotas::memory_hard},
+    QuotaName{"event-expiry-ms", &Quotas::event_expiry_ms},
+};
+
 }  // namespace ppvmm::store
