@@ -25,6 +25,9 @@
 
 namespace ppvmm::store {
 
+/// The machine's inside (store/state.hpp), for the files that make up the machine.
+struct State;
+
 /// What the machine asks of its shell. The shell takes effects after every event, in order, and
 /// carries them out.
 struct Effect {
@@ -86,6 +89,10 @@ class Machine {
   [[nodiscard]] std::optional<ConnId> connection_of(DomId domid) const;
   /// Domains introduced now, ascending.
   [[nodiscard]] std::vector<DomId> domains() const;
+  /// Domains that are introduced, own nodes or are named in permissions, ascending. The toolstack
+  /// writes a domain's nodes before it introduces it, so these are the ones whose death the shell
+  /// must watch for and report with domain_dead().
+  [[nodiscard]] std::vector<DomId> known_domains() const;
 
   // --- Bytes
   // -------------------------------------------------------------------------------------------------
@@ -107,8 +114,8 @@ class Machine {
   /// protocol.
   void fail(ConnId conn);
   /// Connections that got new bytes to send, became broken or may be offered input again since the
-  /// last call.
-  [[nodiscard]] std::vector<ConnId> take_ready();
+  /// last call, each once. Valid until the next call of take_ready().
+  [[nodiscard]] std::span<const ConnId> take_ready();
 
   // --- Facts from the hypervisor
   // -----------------------------------------------------------------------------
@@ -120,6 +127,10 @@ class Machine {
   void domain_shutdown(DomId domid);
   /// The domain is gone: its connection, nodes, watches and quota counts go, @releaseDomain fires.
   void domain_dead(DomId domid);
+  /// The supervisor's word that the domain dies and is built again under its own domid (design: a
+  /// component's rebirth). Its connection ends as in domain_dead(), but its nodes and the rights
+  /// given to it stay, and @releaseDomain stays silent.
+  void domain_reborn(DomId domid);
   /// The guest asked for its connection to be reset (ring page, connection state RECONNECT).
   void reconnect(DomId domid);
 
@@ -157,7 +168,8 @@ class Machine {
   [[nodiscard]] std::uint64_t tree_digest() const;
 
  private:
-  struct State;
+  explicit Machine(std::unique_ptr<State> state);
+
   std::unique_ptr<State> state_;
 };
 
