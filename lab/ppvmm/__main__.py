@@ -1,0 +1,5 @@
+import sys
+
+from ppvmm.cli import main
+
+sys.exit(main())

@@ -1,0 +1,52 @@
+"""Building by CMake's presets, with progress."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from ppvmm.paths import ROOT
+from ppvmm.term import Step, UserError
+
+PRESETS = ("release", "sanitize", "fuzz")
+
+
+def folder(preset: str = "release") -> Path:
+    return ROOT / "build" / preset
+
+
+def build(preset: str = "release", *targets: str) -> Path:
+    """Configures if needed and builds `targets` (nothing named: everything). Returns the build folder."""
+    environment = dict(os.environ)
+    if shutil.which("ccache"):
+        environment.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
+    where = folder(preset)
+    if not (where / "build.ninja").exists():
+        _run(["cmake", "--preset", preset], f"configuring {preset}", environment)
+    names = " ".join(targets) or "everything"
+    _run(["cmake", "--build", "--preset", preset, *(["--target", *targets] if targets else [])],
+         f"building {names} ({preset})", environment)
+    return where
+
+
+def _run(command: list[str], what: str, environment: dict) -> None:
+    with Step(what) as step:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        lines = []
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            found = re.match(r"\[\d+/\d+\]", line)
+            if found:
+                step.detail = found[0]
+        if process.wait():
+            raise UserError(f"{' '.join(command)} failed:\n" + "\n".join(lines[-40:]))
+
+
+def output(name: str, preset: str = "release") -> Path:
+    """The built program or image called `name`, wherever in the build folder its component puts it."""
+    found = [path for path in folder(preset).rglob(name) if path.is_file() and "CMakeFiles" not in path.parts]
+    if not found:
+        raise UserError(f"the build has no {name}; the target of that name was not built in build/{preset}")
+    return max(found, key=lambda path: path.stat().st_mtime)

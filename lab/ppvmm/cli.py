@@ -1,0 +1,95 @@
+"""The command line of ./ppvmm: what it understands, and where that goes."""
+
+import argparse
+import importlib
+import signal
+import sys
+from pathlib import Path
+
+from ppvmm import build, packages
+from ppvmm.term import UserError, say
+
+HELP = """\
+PpVMM: dom0's services as self-healing C++ unikernels on stock Xen.
+
+Every command first brings what it needs (Debian packages, a build, the emulated machine's software) and says
+what it does meanwhile."""
+
+
+def main() -> int:
+    # A closed pipe (./ppvmm ... | head) ends the command quietly; Ctrl-C as well.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    parser = _parser()
+    arguments = parser.parse_args()
+    try:
+        return arguments.function(arguments) or 0
+    except UserError as error:
+        print(f"ppvmm: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("ppvmm: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ppvmm", description=HELP,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(metavar="command", required=True)
+
+    command = commands.add_parser("setup", help="bring everything the other commands need")
+    command.add_argument("--refresh", action="store_true", help="look for newer packages of the emulated machine")
+    command.set_defaults(function=_setup)
+
+    command = commands.add_parser("build", help="build tools, unikernel images and tests")
+    command.add_argument("--preset", choices=build.PRESETS, default="release")
+    command.add_argument("targets", nargs="*", help="CMake targets; nothing: everything")
+    command.set_defaults(function=_build)
+
+    lab = commands.add_parser("lab", help="run scenarios on real Xen, emulated")
+    verbs = lab.add_subparsers(metavar="verb", required=True)
+    command = verbs.add_parser("run", help="boot a scenario, run it, judge it")
+    command.add_argument("scenario", help="a name that `lab list` shows, or the path of a .toml file")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well as under out/")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                         help="change the machine: xenstore, mode, cpus, memory, devices, ...")
+    command.set_defaults(function=_lab_run)
+    command = verbs.add_parser("list", help="name the scenarios")
+    command.set_defaults(function=_lab_list)
+    return parser
+
+
+def _setup(arguments) -> int:
+    from ppvmm.image import image
+    packages.ensure("build", "lab", "test", "lint", "figures")
+    say(f"the emulated machine's software is in {image(arguments.refresh).folder}")
+    return 0
+
+
+def _build(arguments) -> int:
+    packages.ensure("build", "test")
+    build.build(arguments.preset, *arguments.targets)
+    return 0
+
+
+def _lab_run(arguments) -> int:
+    packages.ensure("build", "lab", "test")
+    scenario = importlib.import_module("ppvmm.scenario")
+    chosen = scenario.load(arguments.scenario)
+    for setting in arguments.set:
+        key, found, value = setting.partition("=")
+        if not found:
+            raise UserError(f"--set wants KEY=VALUE, not {setting!r}")
+        chosen.variant.change(key, value)
+    outcome = scenario.run(chosen, arguments.json)
+    for problem in outcome.problems:
+        say(f"PROBLEM: {problem}")
+    say(f"{chosen.name}: {'ok' if outcome.ok else 'FAILED'}; logs and result in {outcome.folder}")
+    return 0 if outcome.ok else 1
+
+
+def _lab_list(_arguments) -> int:
+    scenario = importlib.import_module("ppvmm.scenario")
+    for name in scenario.names():
+        one = scenario.load(name)
+        print(f"{name:24} {one.suite:12} xenstore={one.variant.xenstore:10} {one.summary}")
+    return 0

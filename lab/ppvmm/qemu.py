@@ -1,0 +1,137 @@
+"""The emulated machine: QEMU's command line for a variant, and the running process."""
+
+import os
+import socket
+import subprocess
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from ppvmm.image import Image
+from ppvmm.term import UserError
+
+XENSTORES = ("xenstored", "oxenstored", "ppvmm", "none")
+MODES = ("wall", "virtual")
+DEVICES = ("nic", "nvme", "iommu")
+
+
+@dataclass
+class Variant:
+    """What of the machine can be chosen, per scenario and on the command line (`--set key=value`)."""
+
+    xenstore: str = "xenstored"  # who serves XenStore: one of XENSTORES
+    mode: str = "wall"  # wall: as fast as it goes; virtual: one instruction is one nanosecond
+    cpus: int = 1  # of the machine; dom0 has as many virtual ones
+    memory: int = 2048  # MiB of the machine
+    dom0_memory: int = 1024  # MiB of dom0
+    devices: list[str] = field(default_factory=list)  # of DEVICES
+    xen_args: str = ""  # further words for Xen's command line
+    dom0_args: str = ""  # further words for dom0's kernel
+    accel: str = "auto"  # auto: KVM when /dev/kvm is usable and mode is wall, else tcg
+
+    def change(self, key: str, value: str) -> None:
+        """Sets one field from text; says what is possible when it cannot."""
+        known = {each.name: each.type for each in fields(self)}
+        if key not in known:
+            raise UserError(f"no setting named {key}; there are: {', '.join(known)}")
+        if known[key] is int:
+            try:
+                setattr(self, key, int(value))
+            except ValueError:
+                raise UserError(f"{key} is a number, not {value!r}") from None
+        elif key == "devices":
+            self.devices = [name for name in value.split(",") if name]
+        else:
+            setattr(self, key, value)
+        self.check()
+
+    def check(self) -> None:
+        for key, allowed in (("xenstore", XENSTORES), ("mode", MODES), ("accel", ("auto", "kvm", "tcg"))):
+            if getattr(self, key) not in allowed:
+                raise UserError(f"{key} is one of {', '.join(allowed)}; not {getattr(self, key)!r}")
+        unknown = set(self.devices) - set(DEVICES)
+        if unknown:
+            raise UserError(f"devices are {', '.join(DEVICES)}; not {', '.join(sorted(unknown))}")
+
+    @property
+    def kvm(self) -> bool:
+        usable = os.access("/dev/kvm", os.R_OK | os.W_OK)
+        return self.mode == "wall" and (self.accel == "kvm" or (self.accel == "auto" and usable))
+
+
+def command_line(variant: Variant, image: Image, initramfs: Path, scratch: Path) -> list[str]:
+    """The whole QEMU command line but for the character devices, which `Machine` adds."""
+    iommu = "iommu" in variant.devices
+    line = ["qemu-system-x86_64", "-M", "q35", "-nodefaults", "-no-user-config", "-display", "none",
+            "-no-reboot", "-m", str(variant.memory), "-smp", str(variant.cpus)]
+    if variant.kvm:
+        line += ["-accel", "kvm", "-cpu", "host"]
+    else:
+        threads = "single" if variant.mode == "virtual" else "multi"
+        line += ["-accel", f"tcg,thread={threads},tb-size=512", "-cpu", "Haswell-noTSX,-smap,-smep"]
+    if variant.mode == "virtual":
+        line += ["-icount", "shift=0,sleep=off,align=off"]
+    if iommu:
+        line += ["-device", "intel-iommu,intremap=off"]
+    if "nic" in variant.devices:
+        line += ["-netdev", "user,id=net0,restrict=on", "-device", "e1000e,netdev=net0,mac=52:54:00:50:50:01"]
+    if "nvme" in variant.devices:
+        disk = scratch / "nvme.img"
+        with open(disk, "wb") as file:
+            file.truncate(256 << 20)
+        line += ["-drive", f"file={disk},if=none,id=disk0,format=raw,cache=unsafe",
+                 "-device", "nvme,drive=disk0,serial=ppvmm"]
+    xen = ["console=com1", "com1=115200,8n1", "console_timestamps=boot", "loglvl=all", "guest_loglvl=all",
+           f"dom0_mem={variant.dom0_memory}M,max:{variant.dom0_memory}M", f"dom0_max_vcpus={variant.cpus}",
+           "noreboot=false", "sync_console"]
+    if iommu:
+        xen.append("iommu=verbose,no-intremap")
+    xen += variant.xen_args.split()
+    dom0 = ["console=hvc0", "quiet", "loglevel=4", "printk.time=1", "panic=1", f"lab.xenstore={variant.xenstore}",
+            *variant.dom0_args.split()]
+    line += ["-kernel", str(image.xen), "-append", " ".join(xen),
+             "-initrd", f"{image.vmlinux} {' '.join(dom0)},{initramfs}"]
+    return line
+
+
+class Machine:
+    """A running QEMU with three lines to it: `serial` (Xen and dom0's console), `port` (the agent) and
+    `shell` (a terminal in dom0). Each is a socket of ours whose other end QEMU holds."""
+
+    def __init__(self, line: list[str], log: Path):
+        self.serial, serial = socket.socketpair()
+        self.port, port = socket.socketpair()
+        self.shell, shell = socket.socketpair()
+        ends = (serial, port, shell)
+        line = list(line)
+        for name, end in zip(("serial0", "port0", "shell0"), ends):
+            line += ["-chardev", f"socket,id={name},fd={end.fileno()}"]
+        line += ["-serial", "chardev:serial0", "-device", "virtio-serial-pci",
+                 "-device", "virtserialport,chardev=port0,name=ppvmm.lab,nr=1",
+                 "-device", "virtconsole,chardev=shell0,nr=2"]
+        with open(log, "wb") as errors:
+            errors.write((" ".join(line) + "\n").encode())
+            errors.flush()
+            self.process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+                                            pass_fds=[end.fileno() for end in ends])
+        self._log = log
+        for end in ends:
+            end.close()
+
+    def last_words(self) -> str:
+        """What QEMU itself said, if anything, for a message to the user."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[1:][-5:])
+
+    def wait(self, timeout: float) -> bool:
+        """True when the machine has ended within `timeout` seconds."""
+        try:
+            self.process.wait(timeout)
+            return True
+        except subprocess.TimeoutExpired:
+            return False
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for end in (self.serial, self.port, self.shell):
+            end.close()
