@@ -40,7 +40,8 @@ int open_socket(const std::string& path) {
 Connection::Connection(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) fail(path);
-  if (S_ISSOCK(info.st_mode)) {
+  is_socket_ = S_ISSOCK(info.st_mode);
+  if (is_socket_) {
     descriptor_ = open_socket(path);
   } else {
     descriptor_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
@@ -54,12 +55,17 @@ Connection::~Connection() {
 
 Connection::Connection(Connection&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
+      is_socket_(other.is_socket_),
       last_request_(other.last_request_),
       framer_(std::move(other.framer_)) {}
 
 std::uint32_t Connection::send(xsd_sockmsg_type type, std::uint32_t transaction,
                                std::initializer_list<std::string_view> parts) {
   const auto bytes = encode(type, ++last_request_, transaction, parts);
+  if (collecting_) {
+    collected_ += bytes;
+    return last_request_;
+  }
   std::size_t done = 0;
   while (done < bytes.size()) {
     const auto count = ::write(descriptor_, bytes.data() + done, bytes.size() - done);
@@ -119,6 +125,12 @@ std::string Connection::call(xsd_sockmsg_type type, std::uint32_t transaction,
                   " was refused: " + error);
   }
   return answer;
+}
+
+std::string_view Connection::take_collected() {
+  taken_.clear();
+  std::swap(taken_, collected_);
+  return taken_;
 }
 
 void Connection::set_blocking(bool blocking) {

@@ -22,6 +22,7 @@ class Connection {
   Connection& operator=(Connection&&) = delete;
 
   [[nodiscard]] int descriptor() const { return descriptor_; }
+  [[nodiscard]] bool is_socket() const { return is_socket_; }
 
   /// Sends one request with one system call (the kernel's device takes one message per write) and
   /// returns the number that its answer will carry.
@@ -45,10 +46,23 @@ class Connection {
   /// Whether reads wait for data (as a new connection's do) or return at once.
   void set_blocking(bool blocking);
 
+  // For a loop that does the system calls itself: send() then only collects bytes.
+  void collect(bool collecting) { collecting_ = collecting; }
+  /// The bytes collected since the last call; they stay where they are until the next call.
+  [[nodiscard]] std::string_view take_collected();
+  /// Where the loop shall read to, and its word that `count` bytes came; poll(false) then gives
+  /// them.
+  [[nodiscard]] std::span<char> space() { return framer_.space(); }
+  void arrived(std::size_t count) { framer_.filled(count); }
+
  private:
   int descriptor_{-1};
+  bool is_socket_{};
   std::uint32_t last_request_{};
   Framer framer_;
+  bool collecting_{};
+  std::string collected_;
+  std::string taken_;
 };
 
 /// Throws Failure unless `message` is the good answer to `request` of type `type`.

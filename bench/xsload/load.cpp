@@ -1,19 +1,15 @@
 #include "load.hpp"
 
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include <array>
-#include <cerrno>
+#include <algorithm>
 #include <memory>
 
-#include "operation.hpp"
+#include "loops.hpp"
 
 namespace ppvmm::xsload {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
 
 nanoseconds cpu_time() {
@@ -25,127 +21,30 @@ nanoseconds cpu_time() {
   return of(usage.ru_utime) + of(usage.ru_stime);
 }
 
-struct Client {
-  Client(const Plan& plan, const Tree& tree, std::uint32_t client_number)
-      : number(client_number),
-        connection(plan.server),
-        operation(make_operation(plan.operation, tree, client_number)) {}
-
-  std::uint32_t number;
-  Connection connection;
-  std::unique_ptr<Operation> operation;
-  std::uint64_t done{};
-  Clock::time_point began;
-};
-
-/// Decides for each client whether it starts another operation, and keeps the samples.
-class Pass {
- public:
-  Pass(std::uint64_t count, std::chrono::milliseconds duration, std::vector<Sample>* samples)
-      : count_(count), samples_(samples), start_(Clock::now()) {
-    if (duration.count() != 0) deadline_ = start_ + duration;
-  }
-  void begin(Client& client) {
-    client.began = Clock::now();
-    client.operation->begin(client.connection);
-  }
-  /// The client's operation is complete. False: it shall not begin another.
-  bool complete(Client& client) {
-    end_ = Clock::now();
-    ++client.done;
-    if (samples_ != nullptr) {
-      const nanoseconds time = end_ - client.began;
-      samples_->push_back({client.number, static_cast<std::uint64_t>(time.count())});
-    }
-    return (count_ == 0 || client.done < count_) && end_ < deadline_;
-  }
-  [[nodiscard]] nanoseconds elapsed() const { return end_ - start_; }
-
- private:
-  std::uint64_t count_;
-  std::vector<Sample>* samples_;
-  Clock::time_point start_;
-  Clock::time_point end_{start_};
-  Clock::time_point deadline_{Clock::time_point::max()};
-};
-
-/// One client: plain blocking calls, so that nothing but the exchange itself is measured.
-void run_alone(Client& client, Pass& pass) {
-  do {
-    pass.begin(client);
-    while (!client.operation->on_message(client.connection, client.connection.receive())) {
-    }
-  } while (pass.complete(client));
-}
-
-/// Many clients: one thread and epoll, so that the load takes no more CPUs than it must.
-void run_together(std::vector<std::unique_ptr<Client>>& clients, Pass& pass) {
-  struct Descriptor {
-    int value{::epoll_create1(EPOLL_CLOEXEC)};
-    ~Descriptor() { ::close(value); }
-  } poller;
-  for (const auto& client : clients) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.ptr = client.get();
-    if (::epoll_ctl(poller.value, EPOLL_CTL_ADD, client->connection.descriptor(), &event) != 0) {
-      throw Failure("epoll does not take this connection");
-    }
-    pass.begin(*client);
-  }
-  auto running = clients.size();
-  std::array<epoll_event, 64> events{};
-  while (running != 0) {
-    const int count =
-        ::epoll_wait(poller.value, events.data(), static_cast<int>(events.size()), -1);
-    if (count < 0 && errno != EINTR) throw Failure("epoll_wait failed");
-    for (int i = 0; i < count; ++i) {
-      auto& client = *static_cast<Client*>(events[static_cast<std::size_t>(i)].data.ptr);
-      auto message = client.connection.poll(true);
-      while (message) {
-        if (client.operation->on_message(client.connection, *message)) {
-          if (pass.complete(client)) {
-            pass.begin(client);
-          } else {
-            --running;
-          }
-        }
-        message = client.connection.poll(false);
-      }
-    }
-  }
-}
-
-void run(std::vector<std::unique_ptr<Client>>& clients, Pass& pass) {
+void run(Clients& clients, Pass& pass) {
   for (auto& client : clients)
     client->done = 0;
   if (clients.size() == 1) {
     run_alone(*clients.front(), pass);
-  } else {
-    run_together(clients, pass);
+  } else if (!clients.front()->connection.is_socket() || !run_on_uring(clients, pass)) {
+    run_on_epoll(clients, pass);
   }
 }
 
 }  // namespace
 
 Measurement measure(const Plan& plan, const Tree& tree) {
-  std::vector<std::unique_ptr<Client>> clients;
+  Clients clients;
   for (std::uint32_t i = 0; i < plan.clients; ++i) {
     clients.push_back(std::make_unique<Client>(plan, tree, i));
     clients.back()->operation->prepare(clients.back()->connection);
   }
-  const auto set_blocking = [&clients](bool blocking) {
-    for (auto& client : clients)
-      client->connection.set_blocking(blocking);
-  };
-  if (clients.size() > 1) set_blocking(false);
-
   if (plan.warmup != 0) {
     Pass warmup(plan.warmup, std::chrono::milliseconds(0), nullptr);
     run(clients, warmup);
   }
   Measurement measurement;
-  measurement.samples.reserve(plan.count != 0 ? plan.count * plan.clients : 1U << 20U);
+  measurement.samples.reserve(plan.count != 0 ? plan.count * plan.clients : 1U << 16U);
   const auto retries = [&clients] {
     std::uint64_t sum = 0;
     for (const auto& client : clients)
@@ -160,7 +59,6 @@ Measurement measure(const Plan& plan, const Tree& tree) {
   measurement.client_cpu = cpu_time() - cpu_before;
   measurement.retries = retries() - retries_before;
 
-  set_blocking(true);
   for (auto& client : clients)
     client->operation->verify(client->connection);
   return measurement;

@@ -75,7 +75,7 @@ class OwnNodes {
 
 class Write final : public Operation {
  public:
-  Write(const Tree& tree, std::uint32_t client) : nodes_(tree, client, "w", 16) {}
+  Write(const Tree& tree, std::uint32_t client) : nodes_(tree, client, "w", 4) {}
   void prepare(Connection& connection) override { nodes_.create(connection); }
   void begin(Connection& connection) override {
     node_ = (node_ + 1) % nodes_.size();

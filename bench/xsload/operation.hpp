@@ -43,7 +43,7 @@ inline constexpr std::string_view kOperations[] = {"read",        "write", "dire
 /// The operation `name` for client number `client`. `tree` must outlive it. Throws Failure on an
 /// unknown name.
 ///   read         READ of one shared leaf, at random
-///   write        WRITE to one of 16 own nodes, in turn
+///   write        WRITE to one of 4 own nodes, in turn
 ///   directory    DIRECTORY of one shared directory (kFanOut names), at random
 ///   transaction  START, five times WRITE and READ of what was just written, END
 ///   watch        WRITE to an own watched node until the event has arrived

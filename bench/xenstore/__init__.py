@@ -1,0 +1,1 @@
+"""`./ppvmm bench xenstore`: C xenstored, oxenstored and ours, measured side by side in one run."""

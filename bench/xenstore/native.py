@@ -1,0 +1,142 @@
+"""The three servers as Linux processes on a Unix socket, at this machine's full speed.
+
+The two daemons are Debian's unmodified binaries; a preloaded library stands in for the hypervisor (tests/peers).
+"""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from xenstore import load
+from xenstore.samples import OURS, SYSTEMS, Samples
+
+START_LIMIT_S = 20
+RUN_LIMIT_S = 300
+
+
+class Unavailable(Exception):
+    """This server cannot run natively here; the text says why."""
+
+
+def measure(build: Path, size: load.Size, samples: Samples, systems: list[str], turn: int, progress) -> None:
+    """One round: every system in turn, each a fresh process."""
+    for system in systems:
+        with server(build, system) as (socket, pid):
+            client = Client(build, socket)
+            _latencies(client, pid, size, samples, system, turn, progress)
+            _throughputs(client, pid, size, samples, system, turn, progress)
+            _scaling(client, pid, size, samples, system, turn, progress)
+
+
+def available(build: Path) -> tuple[list[str], dict[str, str]]:
+    """Which systems run natively, and for the others why not."""
+    good, reasons = [], {}
+    for system in SYSTEMS:
+        try:
+            with server(build, system) as (socket, _):
+                Client(build, socket).run("--op", "mixed", "--count", "20", "--nodes", "20")
+            good.append(system)
+        except Unavailable as reason:
+            reasons[system] = str(reason)
+    return good, reasons
+
+
+class Client:
+    def __init__(self, build: Path, socket: Path):
+        self._command = [build / "bench/xsload/ppvmm-xsload", "--connect", socket, "--time-limit", str(RUN_LIMIT_S)]
+
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run([*self._command, *arguments], capture_output=True, text=True, timeout=RUN_LIMIT_S + 10)
+        if done.returncode:
+            raise Unavailable(done.stderr.strip() or f"the load client ended with {done.returncode}")
+        return done.stdout
+
+
+@contextmanager
+def server(build: Path, system: str):
+    """Starts a server in a folder of its own; gives its socket and process id; ends it."""
+    folder = Path(tempfile.mkdtemp(prefix="ppvmm-bench-"))
+    socket = folder / "socket"
+    if system == OURS:
+        command = [build / "src/host/ppvmm-xenstored", "--socket", socket]
+    else:
+        command = [build / "tests/peers/run-peer", system, "--socket", socket]
+    if not command[0].exists():
+        shutil.rmtree(folder)
+        raise Unavailable(f"{command[0].name} is not built")
+    log = folder / "log"
+    with open(log, "wb") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+    try:
+        _wait_for(socket, process, log)
+        yield socket, process.pid if system == OURS else _announced_pid(process)
+    finally:
+        process.terminate()
+        process.wait(timeout=START_LIMIT_S)
+        process.stdout.close()
+        shutil.rmtree(folder)
+
+
+def _wait_for(socket: Path, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while not socket.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Unavailable(log.read_text(errors="replace").strip()[-300:] or "it did not start")
+        time.sleep(0.01)
+
+
+def _announced_pid(process: subprocess.Popen) -> int:
+    """run-peer says "ready <pid>" once clients can connect."""
+    words = process.stdout.readline().split()
+    if len(words) != 2 or words[0] != "ready":
+        raise Unavailable(f"run-peer said {' '.join(words)!r} instead of being ready")
+    return int(words[1])
+
+
+def cpu_us(pid: int) -> float:
+    """CPU time that a process's threads have used, in microseconds (Linux Documentation/scheduler/sched-stats)."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1000
+
+
+def resident_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) / 1024
+
+
+def _latencies(client, pid, size, samples, system, turn, progress) -> None:
+    client.run(*load.populate(size.nodes_small))
+    for operation in load.OPERATIONS:
+        progress(f"native {system}: {operation}")
+        before = cpu_us(pid)
+        text = client.run(*load.latency(operation, size.native_count, size.nodes_small))
+        used = cpu_us(pid) - before
+        values = load.parse_samples(text)
+        samples.add(system, f"native.{operation}", "us", turn, values)
+        samples.add(system, f"native.cpu.{operation}", "us", turn, [used / len(values)])
+
+
+def _throughputs(client, pid, size, samples, system, turn, progress) -> None:
+    for clients in load.CLIENTS:
+        progress(f"native {system}: {clients} clients")
+        result = load.parse_result(client.run(*load.throughput(clients, size.native_seconds, size.nodes_small)))
+        samples.add(system, f"native.throughput.{clients}", "op/s", turn, [result["ops_per_s"]])
+
+
+def _scaling(client, pid, size, samples, system, turn, progress) -> None:
+    """The same operations on a small tree and on a large one, in the same process."""
+    count = size.native_count // 4
+    for nodes in (size.nodes_small, size.nodes_large):
+        if nodes != size.nodes_small:
+            progress(f"native {system}: making {nodes} nodes")
+            before = resident_mib(pid)
+            client.run(*load.populate(nodes))
+            samples.add(system, f"native.memory.{nodes}", "MiB", turn, [resident_mib(pid) - before])
+        for operation in ("read", "write", "directory"):
+            progress(f"native {system}: {operation} among {nodes} nodes")
+            values = load.parse_samples(client.run(*load.latency(operation, count, nodes)))
+            samples.add(system, f"native.scale.{operation}.{nodes}", "us", turn, values)
