@@ -1,0 +1,68 @@
+#include "root/judge.hpp"
+
+namespace ppvmm::root {
+
+Health Judge::observe(const Observation& seen) {
+  if (!seen.exists) return Health::gone;
+  const bool new_life = fresh_ || seen.incarnation != last_.incarnation;
+  if (new_life || seen.progress != last_.progress || seen.state != last_.state ||
+      seen.pong != last_.pong) {
+    moved_ns_ = seen.now_ns;
+    pinged_ns_ = 0;
+  }
+  fresh_ = false;
+  last_ = seen;
+
+  if (seen.state == abi::LifeState::lost) return Health::lost;
+  if (seen.stopped) {
+    if (seen.state == abi::LifeState::stopping && !seen.crashed) return Health::stopped;
+    return seen.fault != abi::FaultKind::none ? Health::faulted : Health::dead;
+  }
+  return judge_running(seen);
+}
+
+Health Judge::judge_running(const Observation& seen) {
+  const std::uint64_t silence = seen.now_ns - moved_ns_;
+  if (seen.state != abi::LifeState::ready) {
+    return silence > patience_.start_ns ? Health::hung : Health::starting;
+  }
+  if (seen.ping != seen.pong) {
+    if (pinged_ns_ == 0) pinged_ns_ = seen.now_ns;
+    return seen.now_ns - pinged_ns_ > patience_.answer_ns ? Health::hung : Health::working;
+  }
+  const bool should_move = seen.waiting != 0 || !seen.asleep;
+  const std::uint64_t allowed = should_move ? patience_.silence_ns : patience_.idle_ns;
+  return silence > allowed ? Health::silent : Health::working;
+}
+
+Repair Escalation::decide(Health health, std::uint64_t now_ns) {
+  const auto rebuild = [&] {
+    return spend(rebuilds_, limits_.rebuilds, now_ns) ? Repair::rebuild : Repair::give_up;
+  };
+  switch (health) {
+    case Health::starting:
+    case Health::working:
+    case Health::silent:
+    case Health::stopped:
+      return Repair::none;
+    case Health::hung:
+    case Health::faulted:
+      return spend(microreboots_, limits_.microreboots, now_ns) ? Repair::microreboot : rebuild();
+    case Health::dead:
+    case Health::lost:
+    case Health::gone:
+      return rebuild();
+  }
+  return Repair::give_up;
+}
+
+bool Escalation::spend(Window& window, std::uint32_t limit, std::uint64_t now_ns) const {
+  if (window.count == 0 || now_ns - window.begin_ns > limits_.window_ns) {
+    window = {.begin_ns = now_ns, .count = 0};
+  }
+  if (window.count >= limit) return false;
+  ++window.count;
+  return true;
+}
+
+}  // namespace ppvmm::root

@@ -1,0 +1,174 @@
+#include "root/microreboot.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <limits>
+
+#include "root/xen_headers.hpp"
+
+namespace ppvmm::root {
+namespace {
+
+constexpr std::size_t kPortsPerWord = std::numeric_limits<unsigned long>::digits;
+/// How often the page is looked at while nothing announces a change.
+constexpr std::chrono::milliseconds kLookAgain{1};
+
+void clear_bit(unsigned long& word, std::size_t bit) {
+  std::atomic_ref(word).fetch_and(~(1UL << bit));
+}
+
+}  // namespace
+
+Result<Microreboot> Microreboot::prepare(const Xen& xen, const Image& image,
+                                         const BuiltDomain& built) {
+  const auto facts = xen.domain(built.domid);
+  if (!facts) return refused("domain " + std::to_string(built.domid) + " does not exist");
+  const std::array<Mfn, 1> shared_info{facts->shared_info};
+  auto shared = xen.map(built.domid, shared_info, Access::read_write);
+  if (!shared) return std::unexpected(shared.error());
+
+  const abi::ImageNote& note = image.note();
+  Microreboot ready(xen, built.domid,
+                    {.rip = note.reentry_va, .rsp = note.reentry_stack, .rdi = 0, .rsi = 0},
+                    std::move(*shared));
+  for (const abi::ImageRange& range : note.ranges) {
+    if (range.action != abi::RangeAction::restore && range.action != abi::RangeAction::zero) {
+      continue;
+    }
+    const std::size_t first = (range.va - image.virtual_base()) / kPageSize;
+    const std::size_t count = range.bytes / kPageSize;
+    if (count == 0) continue;
+    if (first + count > built.image_frames.size()) {
+      return refused("the image does not fit what was built from it");
+    }
+    auto mapping = xen.map(built.domid, std::span(built.image_frames).subspan(first, count),
+                           Access::read_write);
+    if (!mapping) return std::unexpected(mapping.error());
+    std::vector<std::byte> pristine;
+    if (range.action == abi::RangeAction::restore) {
+      pristine.resize(range.bytes);
+      image.copy_pristine(range.va, pristine);
+    }
+    ready.ranges_.push_back({std::move(*mapping), std::move(pristine)});
+  }
+  return ready;
+}
+
+std::size_t Microreboot::restored_bytes() const {
+  std::size_t sum = 0;
+  for (const Range& range : ranges_)
+    sum += range.mapping.bytes().size();
+  return sum;
+}
+
+void Microreboot::restore() const {
+  for (const Range& range : ranges_) {
+    const auto bytes = range.mapping.bytes();
+    if (range.pristine.empty()) {
+      std::memset(bytes.data(), 0, bytes.size());
+    } else {
+      std::memcpy(bytes.data(), range.pristine.data(), bytes.size());
+    }
+  }
+}
+
+// The reborn code starts with events masked, whatever the old life left behind: it has no handler
+// registered yet. Its supervisor port is made quiet and open, so that the notification that follows
+// wakes the vCPU even when the old life went to sleep with that port pending or masked. Pending
+// bits of all other ports stay: they are work to do.
+void Microreboot::quiet_events(std::optional<std::uint32_t> supervisor_port) const {
+  auto& shared = *reinterpret_cast<shared_info_t*>(shared_info_.bytes().data());
+  auto& vcpu = shared.vcpu_info[0];
+  vcpu.evtchn_upcall_mask = 1;
+  vcpu.evtchn_upcall_pending = 0;
+  if (!supervisor_port) return;
+  const std::size_t word = *supervisor_port / kPortsPerWord;
+  if (word >= std::size(shared.evtchn_pending)) return;
+  const std::size_t bit = *supervisor_port % kPortsPerWord;
+  clear_bit(shared.evtchn_pending[word], bit);
+  clear_bit(shared.evtchn_mask[word], bit);
+  clear_bit(vcpu.evtchn_pending_sel, word);
+}
+
+Result<void> Microreboot::enter(const abi::Vitals& before, std::optional<Events::Port> link,
+                                Events& events) const {
+  quiet_events(link ? std::optional(before.supervisor_port) : std::nullopt);
+  if (const auto set = xen_->set_entry(domid_, entry_); !set) return set;
+  const auto facts = xen_->domain(domid_);
+  if (!facts) return refused("the domain went away during its microreboot");
+  if (facts->shut_down) {
+    if (const auto on = xen_->resume(domid_); !on) return on;
+  }
+  return link ? events.notify(*link) : Result<void>{};
+}
+
+// When Xen could not push an exception onto the unikernel's stack (it overflowed) it crashed the
+// domain and still owes that exception: it delivers it at the first instruction of the new life,
+// where it looks like a fault of the re-entry point itself. That settles the debt; entering once
+// more goes through. (create_bounce_frame in Xen's x86_64/entry.S clears it only on delivery.)
+bool Microreboot::owed_exception(const VitalsView& vitals) const {
+  return vitals.page().fault.rip == entry_.rip;
+}
+
+Result<MicrorebootTimes> Microreboot::run(abi::FaultKind cause, VitalsView& vitals, Events& events,
+                                          std::optional<Events::Port> link,
+                                          std::chrono::milliseconds limit) {
+  MicrorebootTimes times;
+  const std::uint64_t begin = now_ns();
+  if (const auto done = xen_->pause(domid_); !done) return std::unexpected(done.error());
+  const std::uint64_t paused = now_ns();
+  const abi::Vitals before = vitals.page();
+  vitals.note_reboot(cause, begin);
+  restore();
+  const std::uint64_t restored = now_ns();
+  if (const auto done = enter(before, link, events); !done) return std::unexpected(done.error());
+  if (const auto done = xen_->unpause(domid_); !done) return std::unexpected(done.error());
+  const std::uint64_t entered = now_ns();
+
+  auto ready = wait_ready(*xen_, domid_, vitals, before.incarnation, events, limit);
+  if (!ready && owed_exception(vitals)) {
+    if (const auto again = enter(before, link, events); !again) {
+      return std::unexpected(again.error());
+    }
+    ready = wait_ready(*xen_, domid_, vitals, before.incarnation, events, limit);
+  }
+  if (!ready) return std::unexpected(ready.error());
+  const std::uint64_t end = now_ns();
+  times.pause = paused - begin;
+  times.restore = restored - paused;
+  times.enter = entered - restored;
+  times.ready = end - entered;
+  times.total = end - begin;
+  return times;
+}
+
+Result<void> wait_ready(const Xen& xen, DomId domid, const VitalsView& vitals, std::uint32_t after,
+                        Events& events, std::chrono::milliseconds limit) {
+  const std::uint64_t end =
+      now_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(limit).count());
+  while (true) {
+    const abi::LifeState state = vitals.state();
+    const bool reborn = vitals.incarnation() > after;
+    if (reborn && state == abi::LifeState::ready) return {};
+    if (reborn && state == abi::LifeState::lost) {
+      return refused("the unikernel refused re-entry: what had to survive did not");
+    }
+    const auto facts = xen.domain(domid);
+    if (!facts) return refused("domain " + std::to_string(domid) + " is gone");
+    if (facts->shut_down || facts->dying) {
+      const abi::Vitals page = vitals.page();
+      return refused("domain " + std::to_string(domid) + " stopped before it was ready (state " +
+                     std::string(name_of(page.state)) + ", fault " +
+                     std::string(name_of(page.fault.kind)) + ")");
+    }
+    if (now_ns() >= end) {
+      return refused("domain " + std::to_string(domid) + " is not ready after " +
+                     std::to_string(limit.count()) + " ms (state " + std::string(name_of(state)) +
+                     ")");
+    }
+    if (const auto heard = events.wait(kLookAgain); !heard) return std::unexpected(heard.error());
+  }
+}
+
+}  // namespace ppvmm::root

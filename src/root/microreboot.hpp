@@ -1,0 +1,78 @@
+/// In-place microreboot: the pristine image goes back into the domain's memory and its vCPU goes on
+/// at the re-entry point. Memory marked `keep`, page tables, grants and event channels stay.
+///
+/// Contract: abi/image_note.hpp, docs/vitals.md. Xen lets the context of an initialised PV vCPU be
+/// set as long as CR3, GDT and LDT stay as they are.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "abi/vitals.hpp"
+#include "root/builder.hpp"
+#include "root/events.hpp"
+#include "root/failure.hpp"
+#include "root/image.hpp"
+#include "root/vitals_view.hpp"
+#include "root/xen.hpp"
+
+namespace ppvmm::root {
+
+/// Where the time of one microreboot went, in nanoseconds of root's clock.
+struct MicrorebootTimes {
+  std::uint64_t pause{};    ///< Stop the vCPU.
+  std::uint64_t restore{};  ///< Put code and data back.
+  std::uint64_t enter{};    ///< Set the registers, resume, unpause.
+  std::uint64_t ready{};    ///< From there until the unikernel says it is ready.
+  std::uint64_t total{};
+};
+
+/// What must be at hand to microreboot a domain without looking anything up: maps its pages once
+/// and keeps them mapped, so that a reboot is copies and four hypercalls.
+class Microreboot {
+ public:
+  [[nodiscard]] static Result<Microreboot> prepare(const Xen& xen, const Image& image,
+                                                   const BuiltDomain& built);
+
+  /// Reboots the domain, whatever it is doing. `link` is the local port bound to its supervisor
+  /// port, if there is one yet: it wakes a vCPU that sleeps and announces readiness. Waits for
+  /// readiness at most `limit`; then it fails, and the domain is left as it is.
+  [[nodiscard]] Result<MicrorebootTimes> run(abi::FaultKind cause, VitalsView& vitals,
+                                             Events& events, std::optional<Events::Port> link,
+                                             std::chrono::milliseconds limit);
+
+  /// Bytes copied or zeroed by each run.
+  [[nodiscard]] std::size_t restored_bytes() const;
+
+ private:
+  struct Range {
+    Mapping mapping;
+    std::vector<std::byte> pristine;  ///< Empty: fill with zeroes.
+  };
+
+  Microreboot(const Xen& xen, DomId domid, EntryPoint entry, Mapping shared_info)
+      : xen_(&xen), domid_(domid), entry_(entry), shared_info_(std::move(shared_info)) {}
+  void restore() const;
+  void quiet_events(std::optional<std::uint32_t> supervisor_port) const;
+  [[nodiscard]] Result<void> enter(const abi::Vitals& before, std::optional<Events::Port> link,
+                                   Events& events) const;
+  [[nodiscard]] bool owed_exception(const VitalsView& vitals) const;
+
+  const Xen* xen_;
+  DomId domid_;
+  EntryPoint entry_;
+  Mapping shared_info_;
+  std::vector<Range> ranges_;
+};
+
+/// Waits until the unikernel of `vitals` is ready in an incarnation after `after`, or its domain
+/// stopped, or the limit passed.
+[[nodiscard]] Result<void> wait_ready(const Xen& xen, DomId domid, const VitalsView& vitals,
+                                      std::uint32_t after, Events& events,
+                                      std::chrono::milliseconds limit);
+
+}  // namespace ppvmm::root

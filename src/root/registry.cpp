@@ -1,0 +1,107 @@
+#include "root/registry.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+namespace ppvmm::root {
+namespace {
+
+using nlohmann::json;
+
+json to_json(const Record& record) {
+  return {{"name", record.name},
+          {"image_path", record.image_path},
+          {"image_hash", record.image_hash},
+          {"memory_mib", record.spec.memory_mib},
+          {"cmdline", record.spec.cmdline},
+          {"xenstore", record.spec.xenstore},
+          {"domid", record.built.domid},
+          {"console_port", record.built.console_port},
+          {"console_frame", record.built.console_frame},
+          {"start_info", record.built.start_info},
+          {"image_frames", record.built.image_frames},
+          {"build_ns", record.built.build_ns},
+          {"rebuilds", record.rebuilds}};
+}
+
+Record from_json(const json& data) {
+  Record record;
+  data.at("name").get_to(record.name);
+  data.at("image_path").get_to(record.image_path);
+  data.at("image_hash").get_to(record.image_hash);
+  data.at("memory_mib").get_to(record.spec.memory_mib);
+  data.at("cmdline").get_to(record.spec.cmdline);
+  data.at("xenstore").get_to(record.spec.xenstore);
+  data.at("domid").get_to(record.built.domid);
+  data.at("console_port").get_to(record.built.console_port);
+  data.at("console_frame").get_to(record.built.console_frame);
+  data.at("start_info").get_to(record.built.start_info);
+  data.at("image_frames").get_to(record.built.image_frames);
+  data.at("build_ns").get_to(record.built.build_ns);
+  data.at("rebuilds").get_to(record.rebuilds);
+  record.spec.domid = record.built.domid;
+  return record;
+}
+
+}  // namespace
+
+bool valid_name(const std::string& name) {
+  constexpr std::size_t kLongest = 64;
+  return !name.empty() && name.size() <= kLongest && name.front() != '.' &&
+         std::ranges::all_of(name, [](char letter) {
+           return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '-' ||
+                  letter == '_' || letter == '.';
+         });
+}
+
+std::string Registry::file_of(const std::string& name) const {
+  return directory_ + "/" + name + ".json";
+}
+
+Result<void> Registry::save(const Record& record) const {
+  if (!valid_name(record.name)) return refused("\"" + record.name + "\" is no usable name");
+  std::error_code code;
+  std::filesystem::create_directories(directory_, code);
+  if (code) return std::unexpected(Failure{"make " + directory_, code.value()});
+  const std::string fresh = file_of(record.name) + ".new";
+  std::ofstream file(fresh, std::ios::trunc);
+  file << to_json(record).dump(1) << '\n';
+  file.close();
+  if (!file) return failed("write " + fresh);
+  std::filesystem::rename(fresh, file_of(record.name), code);
+  if (code) return std::unexpected(Failure{"put " + fresh + " in place", code.value()});
+  return {};
+}
+
+Result<Record> Registry::load(const std::string& name) const {
+  if (!valid_name(name)) return refused("\"" + name + "\" is no usable name");
+  std::ifstream file(file_of(name));
+  if (!file) return refused("no unikernel named \"" + name + "\" was started here");
+  try {
+    return from_json(json::parse(file));
+  } catch (const json::exception& problem) {
+    return refused(file_of(name) + " is damaged: " + problem.what());
+  }
+}
+
+std::vector<Record> Registry::all() const {
+  std::vector<Record> records;
+  std::error_code code;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, code)) {
+    if (entry.path().extension() != ".json") continue;
+    if (auto record = load(entry.path().stem().string())) records.push_back(std::move(*record));
+  }
+  std::ranges::sort(records, {}, &Record::name);
+  return records;
+}
+
+void Registry::remove(const std::string& name) const {
+  std::error_code code;
+  if (valid_name(name)) std::filesystem::remove(file_of(name), code);
+}
+
+}  // namespace ppvmm::root

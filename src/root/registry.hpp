@@ -1,0 +1,45 @@
+/// What root knows of a unikernel it started, kept in a file so that the next command, or a
+/// restarted root, can adopt what runs. One JSON file per name under a directory that only root may
+/// write; nothing in it comes from the unikernel.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "root/builder.hpp"
+#include "root/failure.hpp"
+
+namespace ppvmm::root {
+
+struct Record {
+  std::string name;
+  std::string image_path;
+  std::uint64_t image_hash{};
+  DomainSpec spec;  ///< With `domid` set.
+  BuiltDomain built;
+  std::uint64_t rebuilds{};  ///< Times the domain was made anew under its id.
+};
+
+class Registry {
+ public:
+  /// The directory is made at the first save.
+  explicit Registry(std::string directory) : directory_(std::move(directory)) {}
+
+  /// Replaces the record of that name in one step: a reader sees the old or the new one.
+  [[nodiscard]] Result<void> save(const Record& record) const;
+  [[nodiscard]] Result<Record> load(const std::string& name) const;
+  /// Every record that can be read, by name.
+  [[nodiscard]] std::vector<Record> all() const;
+  /// Forgets the name; an unknown one is no error.
+  void remove(const std::string& name) const;
+
+ private:
+  [[nodiscard]] std::string file_of(const std::string& name) const;
+  std::string directory_;
+};
+
+/// Names are file names too: letters, digits, '-', '_' and '.', not starting with '.', at most 64.
+[[nodiscard]] bool valid_name(const std::string& name);
+
+}  // namespace ppvmm::root

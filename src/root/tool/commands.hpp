@@ -1,0 +1,66 @@
+/// The commands of `ppvmm-uk`. Each returns the exit code: 0 done, 1 it went wrong (said on
+/// stderr).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "root/registry.hpp"
+
+namespace ppvmm::root::tool {
+
+inline constexpr int kDone = 0;
+inline constexpr int kWrong = 1;
+
+/// Options that every command has.
+struct Common {
+  std::string state_dir{"/run/ppvmm"};
+  std::string json;  ///< Where to write the result as JSON; "-": standard output; empty: nowhere.
+  std::uint32_t limit_ms{5000};
+
+  [[nodiscard]] std::chrono::milliseconds limit() const {
+    return std::chrono::milliseconds(limit_ms);
+  }
+  [[nodiscard]] Registry registry() const { return Registry(state_dir); }
+};
+
+struct StartOptions {
+  std::string image;
+  std::string name;
+  std::optional<std::uint16_t> domid;
+  std::uint32_t memory_mib{16};
+  std::string cmdline;
+};
+[[nodiscard]] int start(const Common& common, const StartOptions& options);
+[[nodiscard]] int stop(const Common& common, const std::string& name);
+[[nodiscard]] int microreboot(const Common& common, const std::string& name, std::size_t times);
+[[nodiscard]] int rebuild(const Common& common, const std::string& name);
+
+[[nodiscard]] int vitals(const Common& common, const std::string& name);
+[[nodiscard]] int status(const Common& common);
+[[nodiscard]] int symbols(const Common& common, const std::string& image,
+                          const std::vector<std::string>& addresses);
+[[nodiscard]] int console(const Common& common, const std::string& name, bool follow, bool peek);
+
+struct KillTestOptions {
+  std::string image;
+  std::size_t rounds{1000};
+  std::vector<std::string> deaths;  ///< Names; empty: all.
+  std::uint32_t memory_mib{16};
+};
+[[nodiscard]] int kill_test(const Common& common, const KillTestOptions& options);
+
+struct XenstoreOptions {
+  std::string image;
+  std::string name{"Xenstore"};
+  std::optional<std::uint16_t> domid;
+  std::uint32_t memory_mib{64};
+  std::string cmdline;
+};
+[[nodiscard]] int xenstore_start(const Common& common, const XenstoreOptions& options);
+
+}  // namespace ppvmm::root::tool

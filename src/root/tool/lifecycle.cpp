@@ -1,0 +1,146 @@
+// start, stop, microreboot, rebuild.
+#include <fmt/format.h>
+
+#include "root/microreboot.hpp"
+#include "root/rebuild.hpp"
+#include "root/tool/commands.hpp"
+#include "root/tool/output.hpp"
+#include "root/watch.hpp"
+
+namespace ppvmm::root::tool {
+namespace {
+
+/// The image as it was when the unikernel was built from it: a changed file must not be put into a
+/// running domain.
+Result<Image> image_of(const Record& record) {
+  auto image = Image::load(record.image_path);
+  if (image && image->hash() != record.image_hash) {
+    return refused(record.image_path + " is not the file that \"" + record.name +
+                   "\" was built from");
+  }
+  return image;
+}
+
+Result<BuiltDomain> start_and_wait(const Xen& xen, const Image& image, const DomainSpec& spec,
+                                   const Common& common, std::uint64_t& ready_ns) {
+  auto built = create_and_build(xen, image, spec);
+  if (!built) return built;
+  auto watch = Watch::open(xen, image, *built, false);
+  if (!watch) return std::unexpected(watch.error());
+  const std::uint64_t begin = now_ns();
+  if (const auto on = xen.unpause(built->domid); !on) return std::unexpected(on.error());
+  if (const auto on =
+          wait_ready(xen, built->domid, watch->vitals(), 0, watch->events(), common.limit());
+      !on) {
+    return std::unexpected(on.error());
+  }
+  ready_ns = now_ns() - begin;
+  return built;
+}
+
+}  // namespace
+
+int start(const Common& common, const StartOptions& options) {
+  if (!valid_name(options.name)) return complain({"\"" + options.name + "\" is no usable name"});
+  if (const auto known = common.registry().load(options.name)) {
+    return complain({fmt::format("\"{}\" is domain {} already; stop it first", options.name,
+                                 known->built.domid)});
+  }
+  const auto xen = Xen::open();
+  if (!xen) return complain(xen.error());
+  const auto image = Image::load(options.image);
+  if (!image) return complain(image.error());
+  const DomainSpec spec{.domid = options.domid,
+                        .memory_mib = options.memory_mib,
+                        .cmdline = options.cmdline,
+                        .xenstore = false};
+  std::uint64_t ready_ns = 0;
+  const auto built = start_and_wait(*xen, *image, spec, common, ready_ns);
+  if (!built) return complain(built.error());
+  Record record{.name = options.name,
+                .image_path = options.image,
+                .image_hash = image->hash(),
+                .spec = spec,
+                .built = *built};
+  if (const auto saved = common.registry().save(record); !saved) return complain(saved.error());
+  fmt::print("{}: domain {}, built in {} ms, ready {} ms after unpause\n", options.name,
+             built->domid, ms_text(to_ms(built->build_ns)), ms_text(to_ms(ready_ns)));
+  return write_json(common, {{"name", options.name},
+                             {"domid", built->domid},
+                             {"build_ms", to_ms(built->build_ns)},
+                             {"ready_ms", to_ms(ready_ns)}});
+}
+
+int stop(const Common& common, const std::string& name) {
+  const auto record = common.registry().load(name);
+  if (!record) return complain(record.error());
+  const auto xen = Xen::open();
+  if (!xen) return complain(xen.error());
+  if (const auto gone = destroy_and_wait(*xen, record->built.domid, common.limit()); !gone) {
+    return complain(gone.error());
+  }
+  common.registry().remove(name);
+  return kDone;
+}
+
+int microreboot(const Common& common, const std::string& name, std::size_t times) {
+  const auto record_of = common.registry().load(name);
+  if (!record_of) return complain(record_of.error());
+  const auto image = image_of(*record_of);
+  if (!image) return complain(image.error());
+  const auto xen = Xen::open();
+  if (!xen) return complain(xen.error());
+  auto watch = Watch::open(*xen, *image, record_of->built, false);
+  if (!watch) return complain(watch.error());
+  auto reboot = Microreboot::prepare(*xen, *image, record_of->built);
+  if (!reboot) return complain(reboot.error());
+
+  std::vector<double> totals;
+  MicrorebootTimes last;
+  for (std::size_t i = 0; i < times; ++i) {
+    const auto done = reboot->run(abi::FaultKind::none, watch->vitals(), watch->events(),
+                                  watch->link(), common.limit());
+    if (!done) return complain(done.error());
+    last = *done;
+    totals.push_back(to_ms(done->total));
+  }
+  const Summary summary = summarise(totals);
+  print_table({"step of the last one", "ms"}, {{"pause", ms_text(to_ms(last.pause))},
+                                               {"restore", ms_text(to_ms(last.restore))},
+                                               {"enter", ms_text(to_ms(last.enter))},
+                                               {"ready", ms_text(to_ms(last.ready))},
+                                               {"total", ms_text(to_ms(last.total))}});
+  fmt::print("{} microreboots, {} bytes restored each: mean {} ms, p99 {} ms\n", times,
+             reboot->restored_bytes(), ms_text(summary.mean), ms_text(summary.p99));
+  return write_json(common, {{"name", name},
+                             {"restored_bytes", reboot->restored_bytes()},
+                             {"records", {record("ppvmm", "microreboot", "ms", summary)}}});
+}
+
+int rebuild(const Common& common, const std::string& name) {
+  auto record_of = common.registry().load(name);
+  if (!record_of) return complain(record_of.error());
+  const auto image = image_of(*record_of);
+  if (!image) return complain(image.error());
+  const auto xen = Xen::open();
+  if (!xen) return complain(xen.error());
+  const auto done = root::rebuild(*xen, *image, record_of->spec, common.limit());
+  if (!done) return complain(done.error());
+  record_of->built = done->built;
+  ++record_of->rebuilds;
+  if (const auto saved = common.registry().save(*record_of); !saved) {
+    return complain(saved.error());
+  }
+  print_table({"step", "ms"}, {{"destroy", ms_text(to_ms(done->times.destroy))},
+                               {"build", ms_text(to_ms(done->times.build))},
+                               {"ready", ms_text(to_ms(done->times.ready))},
+                               {"total", ms_text(to_ms(done->times.total))}});
+  return write_json(common, {{"name", name},
+                             {"domid", done->built.domid},
+                             {"destroy_ms", to_ms(done->times.destroy)},
+                             {"build_ms", to_ms(done->times.build)},
+                             {"ready_ms", to_ms(done->times.ready)},
+                             {"total_ms", to_ms(done->times.total)}});
+}
+
+}  // namespace ppvmm::root::tool

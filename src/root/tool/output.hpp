@@ -1,0 +1,34 @@
+/// What the commands print: lines and tables for people, the same as JSON for programs.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "root/failure.hpp"
+#include "root/summary.hpp"
+#include "root/tool/commands.hpp"
+
+namespace ppvmm::root::tool {
+
+/// Says on stderr what went wrong; returns the exit code for it.
+[[nodiscard]] int complain(const Failure& failure);
+
+/// Writes the result where --json says. Returns kDone, or kWrong when the file cannot be written.
+[[nodiscard]] int write_json(const Common& common, const nlohmann::ordered_json& result);
+
+/// Rows under a heading, columns aligned: text to the left, numbers (as they look) to the right.
+void print_table(const std::vector<std::string>& heading,
+                 const std::vector<std::vector<std::string>>& rows);
+
+/// A series of measurements as one record of the project's result format.
+[[nodiscard]] nlohmann::ordered_json record(std::string_view system, std::string_view metric,
+                                            std::string_view unit, const Summary& summary);
+
+[[nodiscard]] double to_ms(std::uint64_t nanoseconds);
+/// "1.234": milliseconds with three places.
+[[nodiscard]] std::string ms_text(double milliseconds);
+
+}  // namespace ppvmm::root::tool

@@ -1,0 +1,117 @@
+/// The hypervisor as root sees it: one object that owns the handles of Xen's control libraries,
+/// with the few operations root needs as typed calls. All decisions are made elsewhere.
+///
+/// Interface: Xen public/domctl.h through libxenctrl, libxencall and libxenforeignmemory of the
+/// running Xen's own package.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "root/failure.hpp"
+
+struct xc_interface_core;
+
+namespace ppvmm::root {
+
+using DomId = std::uint16_t;
+/// A machine frame number. A PV domain's pages are named by these.
+using Mfn = std::uint64_t;
+
+inline constexpr std::size_t kPageSize = 4096;
+/// First domain id that Xen keeps for itself (public/xen.h, DOMID_FIRST_RESERVED).
+inline constexpr DomId kFirstReservedDomId = 0x7FF0;
+
+/// What Xen says about one domain.
+struct DomainFacts {
+  DomId domid{};
+  bool dying{};
+  bool shut_down{};  ///< It stopped itself or was stopped; see `reason`.
+  bool paused{};
+  bool blocked{};
+  bool xenstore{};          ///< Created as the host's XenStore domain.
+  std::uint8_t reason{};    ///< SHUTDOWN_* of public/sched.h, when shut_down.
+  std::uint64_t cpu_ns{};   ///< CPU time used since creation.
+  std::uint64_t pages{};    ///< Pages it owns now.
+  Mfn shared_info{};        ///< Frame of its shared info page.
+  std::uint32_t ssidref{};  ///< Label of the security module.
+};
+
+/// Registers that a re-entry sets; everything else of the vCPU stays.
+struct EntryPoint {
+  std::uint64_t rip{};
+  std::uint64_t rsp{};
+  std::uint64_t rdi{};
+  std::uint64_t rsi{};
+};
+
+/// Pages of another domain, mapped here until the object goes. Movable, not copyable.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(void* handle, std::byte* address, std::size_t pages)
+      : handle_(handle), address_(address), pages_(pages) {}
+  ~Mapping();
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&& other) noexcept;
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  [[nodiscard]] std::span<std::byte> bytes() const { return {address_, pages_ * kPageSize}; }
+
+ private:
+  void* handle_{};
+  std::byte* address_{};
+  std::size_t pages_{};
+};
+
+enum class Access : std::uint8_t { read, read_write };
+
+class Xen {
+ public:
+  /// Opens the control interfaces of this host. Needs root's rights in dom0.
+  [[nodiscard]] static Result<Xen> open();
+  ~Xen();
+  Xen(Xen&& other) noexcept;
+  Xen& operator=(Xen&& other) noexcept;
+
+  /// The domain as it is now, or nothing when there is none of this id.
+  [[nodiscard]] std::optional<DomainFacts> domain(DomId domid) const;
+  /// Every domain, ascending by id.
+  [[nodiscard]] std::vector<DomainFacts> domains() const;
+
+  [[nodiscard]] Result<void> pause(DomId domid) const;
+  [[nodiscard]] Result<void> unpause(DomId domid) const;
+  /// Ends the domain and frees what it holds. The id is free again when domain() finds nothing.
+  [[nodiscard]] Result<void> destroy(DomId domid) const;
+  /// Takes the shutdown state back, so that the vCPUs may run again. Nothing else is touched.
+  [[nodiscard]] Result<void> resume(DomId domid) const;
+  /// Makes vCPU 0 of a paused PV domain go on at `entry`: kernel mode, no pending trap handlers or
+  /// callbacks; page tables, GDT and LDT stay (Xen refuses to change them, arch_set_info_guest).
+  [[nodiscard]] Result<void> set_entry(DomId domid, const EntryPoint& entry) const;
+  /// The instruction pointer of vCPU 0, for diagnosis.
+  [[nodiscard]] Result<std::uint64_t> instruction_pointer(DomId domid) const;
+
+  /// Maps frames that `domid` owns (or shares, as its shared info page), in the given order.
+  [[nodiscard]] Result<Mapping> map(DomId domid, std::span<const Mfn> frames, Access access) const;
+
+  /// For code that needs libxenctrl itself: the builder. Never outlives this object.
+  [[nodiscard]] xc_interface_core* control() const { return control_; }
+
+ private:
+  struct Handles;
+  Xen() = default;
+  xc_interface_core* control_{};
+  void* call_{};
+  void* memory_{};
+};
+
+/// Time on this domain's monotonic clock, in nanoseconds.
+[[nodiscard]] std::uint64_t now_ns();
+
+}  // namespace ppvmm::root
