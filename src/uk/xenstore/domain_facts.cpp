@@ -4,8 +4,9 @@
 
 #include "uk/xenstore/domain_facts.hpp"
 
-#include "abi/hypercall.hpp"
 #include <xen/domctl.h>
+
+#include "abi/hypercall.hpp"
 
 namespace ppvmm::xenstore {
 namespace {

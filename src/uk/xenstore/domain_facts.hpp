@@ -2,8 +2,8 @@
 ///
 /// XEN_DOMCTL_getdomaininfo is the one control operation that a domain created with
 /// XEN_DOMCTL_CDF_xs_domain may use (public/domctl.h). Its interface is versioned per Xen release
-/// and Xen refuses any version but its own; the two fields used here have kept their place in all of
-/// them, so the version is found by asking, once, at the start.
+/// and Xen refuses any version but its own; the two fields used here have kept their place in all
+/// of them, so the version is found by asking, once, at the start.
 #pragma once
 
 #include <cstdint>

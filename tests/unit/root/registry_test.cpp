@@ -1,0 +1,82 @@
+#include "root/registry.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace ppvmm::root {
+namespace {
+
+class RegistryTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "ppvmm-test-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  std::string directory_;
+};
+
+Record example() {
+  return {.name = "store-1",
+          .image_path = "/lab/xenstore_uk",
+          .image_hash = 0xFEDCBA9876543210,
+          .spec = {.domid = 7, .memory_mib = 32, .cmdline = "a=1 b", .xenstore = true},
+          .built = {.domid = 7,
+                    .console_port = 3,
+                    .console_frame = 0x12345,
+                    .start_info = 0xABC000,
+                    .image_frames = {9, 8, 7},
+                    .build_ns = 11},
+          .rebuilds = 2};
+}
+
+TEST_F(RegistryTest, GivesBackWhatWasSaved) {
+  const Registry registry(directory_ + "/deep/er");
+  ASSERT_TRUE(registry.save(example()));
+  const auto loaded = registry.load("store-1");
+  ASSERT_TRUE(loaded) << loaded.error().text();
+  EXPECT_EQ(loaded->image_hash, example().image_hash);
+  EXPECT_EQ(loaded->spec.domid, 7);
+  EXPECT_TRUE(loaded->spec.xenstore);
+  EXPECT_EQ(loaded->spec.cmdline, "a=1 b");
+  EXPECT_EQ(loaded->built.image_frames, example().built.image_frames);
+  EXPECT_EQ(loaded->built.console_frame, example().built.console_frame);
+  EXPECT_EQ(loaded->rebuilds, 2U);
+}
+
+TEST_F(RegistryTest, ListsByNameAndForgets) {
+  const Registry registry(directory_);
+  Record second = example();
+  second.name = "a-first";
+  ASSERT_TRUE(registry.save(example()));
+  ASSERT_TRUE(registry.save(second));
+  ASSERT_EQ(registry.all().size(), 2U);
+  EXPECT_EQ(registry.all().front().name, "a-first");
+  registry.remove("a-first");
+  EXPECT_EQ(registry.all().size(), 1U);
+  EXPECT_FALSE(registry.load("a-first"));
+}
+
+TEST_F(RegistryTest, ADamagedFileIsAnErrorNotACrash) {
+  const Registry registry(directory_);
+  for (const char* const text : {"", "{", "[]", R"({"name": 3})"}) {
+    std::ofstream(directory_ + "/bad.json") << text;
+    EXPECT_FALSE(registry.load("bad")) << text;
+    EXPECT_TRUE(registry.all().empty());
+  }
+}
+
+TEST(Name, MayNotLeaveTheDirectory) {
+  for (const char* const name : {"", ".", "..", "../x", "a/b", ".hidden", "a b", "\n"}) {
+    EXPECT_FALSE(valid_name(name)) << name;
+  }
+  EXPECT_FALSE(valid_name(std::string(65, 'a')));
+  EXPECT_TRUE(valid_name("net_uk-2.b"));
+}
+
+}  // namespace
+}  // namespace ppvmm::root
