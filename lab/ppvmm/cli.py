@@ -45,6 +45,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("targets", nargs="*", help="CMake targets; nothing: everything")
     command.set_defaults(function=_build)
 
+    command = commands.add_parser("test", help="run test suites (none named: all)")
+    command.add_argument("suite", nargs="*")
+    command.add_argument("--quick", action="store_true", help="host suites only, in their short form (< 3 minutes)")
+    command.add_argument("--list", action="store_true", help="name the suites")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well as under out/")
+    command.set_defaults(function=_test)
+
+    command = commands.add_parser("lint", help="check layout, static analysis, shell and Python of the whole tree")
+    command.set_defaults(function=_lint)
+
     lab = commands.add_parser("lab", help="run scenarios on real Xen, emulated")
     verbs = lab.add_subparsers(metavar="verb", required=True)
     command = verbs.add_parser("run", help="boot a scenario, run it, judge it")
@@ -69,6 +79,24 @@ def _build(arguments) -> int:
     packages.ensure("build", "test")
     build.build(arguments.preset, *arguments.targets)
     return 0
+
+
+def _test(arguments) -> int:
+    suites = importlib.import_module("ppvmm.suites")
+    if arguments.list:
+        print(suites.listing())
+        return 0
+    return suites.run(arguments.suite, arguments.quick, arguments.json)
+
+
+def _lint(_arguments) -> int:
+    lint = importlib.import_module("ppvmm.lint")
+    packages.ensure("build", "test", "lint")
+    count = lint.run()
+    for note in count.notes:
+        print(note)
+    print(f"{count.passed} passed, {count.failed} failed")
+    return 1 if count.failed else 0
 
 
 def _lab_run(arguments) -> int:

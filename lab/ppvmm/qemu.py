@@ -82,7 +82,7 @@ def command_line(variant: Variant, image: Image, initramfs: Path, scratch: Path)
                  "-device", "nvme,drive=disk0,serial=ppvmm"]
     xen = ["console=com1", "com1=115200,8n1", "console_timestamps=boot", "loglvl=all", "guest_loglvl=all",
            f"dom0_mem={variant.dom0_memory}M,max:{variant.dom0_memory}M", f"dom0_max_vcpus={variant.cpus}",
-           "noreboot=false", "sync_console"]
+           "spec-ctrl=no"]
     if iommu:
         xen.append("iommu=verbose,no-intremap")
     xen += variant.xen_args.split()

@@ -10,7 +10,8 @@ from ppvmm.results import Result, new_folder
 from ppvmm.session import Hung, Lab
 from ppvmm.term import UserError, say
 
-KEYS = {"name", "summary", "suite", "timeout_s", "targets", "files", "script", "run", "expect", "variant"}
+KEYS = {"name", "summary", "suite", "timeout_s", "targets", "files", "script", "run", "expect", "variant",
+        "xenstores"}
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Scenario:
     files: dict[str, str] = field(default_factory=dict)  # path in dom0 -> file beside the scenario
     expect: list[str] = field(default_factory=list)  # events that must have been reported
     folder: Path = SCENARIOS
+    xenstores: list[str] = field(default_factory=list)  # `./ppvmm test` runs it once with each of these
 
 
 @dataclass
@@ -67,7 +69,8 @@ def load(name: str) -> Scenario:
         raise UserError(f"{path}: needs either run (the commands) or script (a file beside it)")
     script = data["run"] if "run" in data else (path.parent / data["script"]).read_text()
     return Scenario(data.get("name", path.stem), data["summary"], data["suite"], float(data["timeout_s"]), script,
-                    variant, data.get("targets", []), data.get("files", {}), data.get("expect", []), path.parent)
+                    variant, data.get("targets", []), data.get("files", {}), data.get("expect", []), path.parent,
+                    data.get("xenstores", [variant.xenstore]))
 
 
 def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True) -> Outcome:

@@ -1,0 +1,143 @@
+"""`./ppvmm lint`: one command that checks the whole tree. What has passed is remembered by content."""
+
+import concurrent.futures
+import json
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from ppvmm import build
+from ppvmm.ctest import Count
+from ppvmm.paths import ROOT, cache, digest, file_digest
+from ppvmm.term import Step, say
+
+LONG_FILE = 400
+SOURCES = (".cpp", ".hpp", ".cc", ".h")
+
+
+def run(quick: bool = False) -> Count:
+    """All checks; `quick` leaves clang-tidy to those files that it has seen before or that are few (see _tidy)."""
+    began = time.monotonic()
+    count = Count()
+    files = _tracked()
+    cpp = [file for file in files if file.suffix in SOURCES]
+    shell = [file for file in files if _is_shell(file)]
+    python = [file for file in files if file.suffix == ".py"]
+    checks = [("clang-format", lambda: _per_file("clang-format", cpp, ["clang-format", "--dry-run", "-Werror"],
+                                                 ROOT / ".clang-format")),
+              ("shellcheck", lambda: _per_file("shellcheck", shell, ["shellcheck", "-x"], None)),
+              ("python", lambda: _per_file("pyflakes", python, ["/usr/bin/python3", "-m", "pyflakes"], None)),
+              ("readme", _readmes)]
+    if not quick:
+        checks.append(("clang-tidy", lambda: _tidy(cpp)))
+    for name, check in checks:
+        checked, problems = check()
+        count.passed += checked - len(problems)
+        count.failed += len(problems)
+        count.notes += problems
+        say(f"  {name}: {checked} checked, {len(problems)} with problems")
+    for file in cpp + python:
+        lines = len(file.read_text(errors="replace").splitlines())
+        if lines > LONG_FILE:
+            say(f"  warning: {file.relative_to(ROOT)} has {lines} lines (over {LONG_FILE})")
+    count.seconds = time.monotonic() - began
+    return count
+
+
+def _tracked() -> list[Path]:
+    """The files of the tree: those git knows and new ones it does not ignore."""
+    listing = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True,
+                             text=True, check=True).stdout
+    return [ROOT / name for name in sorted(set(listing.split("\0"))) if name and (ROOT / name).is_file()]
+
+
+def _is_shell(file: Path) -> bool:
+    if file.suffix == ".sh":
+        return True
+    if file.suffix:
+        return False
+    with open(file, "rb") as opened:
+        return bool(re.match(rb"#!(/usr/bin/env |/bin/)(ba)?sh\b", opened.readline()))
+
+
+def _per_file(tool: str, files: list[Path], command: list[str], config: Path | None) -> tuple[int, list[str]]:
+    """Runs `command FILE` for each file that has not passed with this content before."""
+    settings = file_digest(config) if config else ""
+
+    def one(file: Path) -> str | None:
+        stamp = cache() / "lint" / tool / digest(file.read_bytes(), settings, *command)
+        if stamp.exists():
+            return None
+        done = subprocess.run([*command, file], cwd=ROOT, capture_output=True, text=True)
+        if done.returncode == 0:
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            stamp.touch()
+            return None
+        return f"{tool}: {file.relative_to(ROOT)}\n{(done.stdout + done.stderr).strip()[:3000]}"
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return len(files), [problem for problem in pool.map(one, files) if problem]
+
+
+def _readmes() -> tuple[int, list[str]]:
+    """Every component's folder has a README."""
+    folders = sorted(path for path in (ROOT / "src").iterdir() if path.is_dir())
+    folders += [ROOT / name for name in ("lab", "bench", "tests") if (ROOT / name).is_dir()]
+    return len(folders), [f"readme: {folder.relative_to(ROOT)} has no README.md" for folder in folders
+                          if not (folder / "README.md").exists()]
+
+
+def _tidy(files: list[Path]) -> tuple[int, list[str]]:
+    """clang-tidy over the release compile database. A file is checked again when it, its configuration, its
+    compile command or any header of ours that it includes has changed."""
+    where = build.build("release")
+    commands = {Path(entry["file"]): entry["command"]
+                for entry in json.loads((where / "compile_commands.json").read_text())}
+    units = [file for file in files if file in commands]
+    settings = file_digest(ROOT / ".clang-tidy")
+    stamps = {}
+    for unit in units:
+        parts = [settings, commands[unit], *(file_digest(file) for file in _includes(unit))]
+        stamps[unit] = cache() / "lint" / "clang-tidy" / digest(*parts)
+    todo = [unit for unit in units if not stamps[unit].exists()]
+    problems = []
+    if todo:
+        with Step(f"clang-tidy on {len(todo)} of {len(units)} files") as step, \
+                concurrent.futures.ThreadPoolExecutor(2) as pool:
+            runs = {pool.submit(_tidy_one, where, unit): unit for unit in todo}
+            for number, done in enumerate(concurrent.futures.as_completed(runs), 1):
+                unit, problem = runs[done], done.result()
+                step.detail = f"{number}/{len(todo)} {unit.name}"
+                if problem:
+                    problems.append(f"clang-tidy: {unit.relative_to(ROOT)}\n{problem}")
+                else:
+                    stamps[unit].parent.mkdir(parents=True, exist_ok=True)
+                    stamps[unit].touch()
+    return len(units), problems
+
+
+def _tidy_one(where: Path, unit: Path) -> str | None:
+    done = subprocess.run(["clang-tidy", "--quiet", "-p", str(where), str(unit)], cwd=ROOT, capture_output=True,
+                          text=True)
+    if done.returncode == 0:
+        return None
+    lines = [line for line in done.stdout.splitlines() if "error:" in line or "warning:" in line]
+    return "\n".join(lines[:20]) or (done.stdout + done.stderr)[-1500:]
+
+
+def _includes(unit: Path) -> list[Path]:
+    """The unit and every file of the tree that it includes, directly or not, found by name."""
+    found: dict[Path, None] = {}
+    queue = [unit]
+    while queue:
+        file = queue.pop()
+        if file in found:
+            continue
+        found[file] = None
+        for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', file.read_text(errors="replace"), re.MULTILINE):
+            for base in (file.parent, ROOT / "src", ROOT / "tests", ROOT / "bench", ROOT / "lab"):
+                if (base / name).is_file():
+                    queue.append((base / name).resolve())
+                    break
+    return sorted(found)
