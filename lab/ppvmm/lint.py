@@ -118,7 +118,7 @@ def _tidy(files: list[Path]) -> tuple[int, list[str]]:
 
 
 def _tidy_one(where: Path, unit: Path) -> str | None:
-    done = subprocess.run(["clang-tidy", "--quiet", "-p", str(where), str(unit)], cwd=ROOT, capture_output=True,
+    done = subprocess.run(["clang-tidy-19", "--quiet", "--extra-arg=-Wno-unknown-warning-option", "-p", str(where), str(unit)], cwd=ROOT, capture_output=True,
                           text=True)
     if done.returncode == 0:
         return None
