@@ -100,7 +100,7 @@ def throughput(samples: Samples) -> str | None:
 
 def scaling(samples: Samples, size: load.Size) -> str | None:
     """Lines: how the median cost of an operation moves as the tree grows."""
-    operations = ("read", "write", "directory")
+    operations = load.SCALED
     points = (size.nodes_small, size.nodes_large)
     systems = _systems(samples, [f"native.scale.{each}.{nodes}" for each in operations for nodes in points])
     if not systems:

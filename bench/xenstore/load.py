@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 OPERATIONS = ("read", "write", "directory", "transaction", "watch")
+SCALED = ("read", "write", "directory")  # what is compared between a small and a large tree
 THROUGHPUT_OPERATION = "mixed"
 CLIENTS = (1, 8, 64)
 

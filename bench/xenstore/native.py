@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from ppvmm.image import image
 from xenstore import load
-from xenstore.samples import OURS, SYSTEMS, Samples
+from xenstore.samples import OURS, Samples
 
 START_LIMIT_S = 20
 RUN_LIMIT_S = 300
@@ -21,20 +23,43 @@ class Unavailable(Exception):
     """This server cannot run natively here; the text says why."""
 
 
+@dataclass
+class Running:
+    """A server under measurement."""
+
+    system: str
+    client: "Client"
+    pid: int
+
+
 def measure(build: Path, size: load.Size, samples: Samples, systems: list[str], turn: int, progress) -> None:
-    """One round: every system in turn, each a fresh process."""
-    for system in systems:
-        with server(build, system) as (socket, pid):
-            client = Client(build, socket)
-            _latencies(client, pid, size, samples, system, turn, progress)
-            _throughputs(client, pid, size, samples, system, turn, progress)
-            _scaling(client, pid, size, samples, system, turn, progress)
+    """One round. All servers run; each step is done with one after the other, so that what else the machine does
+    strikes them alike."""
+    with ExitStack() as stack:
+        servers = []
+        for system in systems:
+            socket, pid = stack.enter_context(server(build, system))
+            servers.append(Running(system, Client(build, socket), pid))
+        for one in servers:
+            one.client.run(*load.populate(size.nodes_small))
+        for operation in load.OPERATIONS:
+            progress(f"native: {operation}")
+            for one in servers:
+                _latency(one, operation, size, samples, turn)
+        for clients in load.CLIENTS:
+            progress(f"native: throughput, {clients} clients")
+            for one in servers:
+                _throughput(one, clients, size, samples, turn)
+        # Making the large tree takes longest of all, and what is compared are two trees of one process: once is enough.
+        for nodes in (size.nodes_small, size.nodes_large) if turn == 0 else ():
+            progress(f"native: {nodes} nodes")
+            _scaling(servers, nodes, size, samples, turn)
 
 
-def available(build: Path) -> tuple[list[str], dict[str, str]]:
+def available(build: Path, systems: list[str]) -> tuple[list[str], dict[str, str]]:
     """Which systems run natively, and for the others why not."""
     good, reasons = [], {}
-    for system in SYSTEMS:
+    for system in systems:
         try:
             with server(build, system) as (socket, _):
                 Client(build, socket).run("--op", "mixed", "--count", "20", "--nodes", "20")
@@ -63,7 +88,7 @@ def server(build: Path, system: str):
     if system == OURS:
         command = [build / "src/host/ppvmm-xenstored", "--socket", socket]
     else:
-        command = [build / "tests/peers/run-peer", system, "--socket", socket]
+        command = [build / "tests/peers/run-peer", system, "--socket", socket, "--root", image().root]
     if not command[0].exists():
         shutil.rmtree(folder)
         raise Unavailable(f"{command[0].name} is not built")
@@ -108,35 +133,31 @@ def resident_mib(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def _latencies(client, pid, size, samples, system, turn, progress) -> None:
-    client.run(*load.populate(size.nodes_small))
-    for operation in load.OPERATIONS:
-        progress(f"native {system}: {operation}")
-        before = cpu_us(pid)
-        text = client.run(*load.latency(operation, size.native_count, size.nodes_small))
-        used = cpu_us(pid) - before
-        values = load.parse_samples(text)
-        samples.add(system, f"native.{operation}", "us", turn, values)
-        samples.add(system, f"native.cpu.{operation}", "us", turn, [used / len(values)])
+def _latency(one: Running, operation: str, size: load.Size, samples: Samples, turn: int) -> None:
+    before = cpu_us(one.pid)
+    text = one.client.run(*load.latency(operation, size.native_count, size.nodes_small))
+    used = cpu_us(one.pid) - before
+    values = load.parse_samples(text)
+    samples.add(one.system, f"native.{operation}", "us", turn, values)
+    samples.add(one.system, f"native.cpu.{operation}", "us", turn, [used / len(values)])
 
 
-def _throughputs(client, pid, size, samples, system, turn, progress) -> None:
-    for clients in load.CLIENTS:
-        progress(f"native {system}: {clients} clients")
-        result = load.parse_result(client.run(*load.throughput(clients, size.native_seconds, size.nodes_small)))
-        samples.add(system, f"native.throughput.{clients}", "op/s", turn, [result["ops_per_s"]])
+def _throughput(one: Running, clients: int, size: load.Size, samples: Samples, turn: int) -> None:
+    before = cpu_us(one.pid)
+    result = load.parse_result(one.client.run(*load.throughput(clients, size.native_seconds, size.nodes_small)))
+    used = cpu_us(one.pid) - before
+    samples.add(one.system, f"native.throughput.{clients}", "op/s", turn, [result["ops_per_s"]])
+    samples.add(one.system, f"native.cpu.{clients} clients", "us", turn, [used / result["n"]])
 
 
-def _scaling(client, pid, size, samples, system, turn, progress) -> None:
+def _scaling(servers: list[Running], nodes: int, size: load.Size, samples: Samples, turn: int) -> None:
     """The same operations on a small tree and on a large one, in the same process."""
-    count = size.native_count // 4
-    for nodes in (size.nodes_small, size.nodes_large):
-        if nodes != size.nodes_small:
-            progress(f"native {system}: making {nodes} nodes")
-            before = resident_mib(pid)
-            client.run(*load.populate(nodes))
-            samples.add(system, f"native.memory.{nodes}", "MiB", turn, [resident_mib(pid) - before])
-        for operation in ("read", "write", "directory"):
-            progress(f"native {system}: {operation} among {nodes} nodes")
-            values = load.parse_samples(client.run(*load.latency(operation, count, nodes)))
-            samples.add(system, f"native.scale.{operation}.{nodes}", "us", turn, values)
+    if nodes != size.nodes_small:
+        for one in servers:
+            before = resident_mib(one.pid)
+            one.client.run(*load.populate(nodes))
+            samples.add(one.system, f"native.memory.{nodes}", "MiB", turn, [resident_mib(one.pid) - before])
+    for operation in load.SCALED:
+        for one in servers:
+            text = one.client.run(*load.latency(operation, size.native_count, nodes))
+            samples.add(one.system, f"native.scale.{operation}.{nodes}", "us", turn, load.parse_samples(text))

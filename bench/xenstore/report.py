@@ -50,9 +50,8 @@ def table(samples: Samples, targets: list[Target]) -> str:
         lines.append(line)
     lines += ["", "Targets"]
     for target in targets:
-        sign = "<=" if target.at_most else ">="
         mark = "met   " if target.met else "MISSED"
-        lines.append(f"  {mark} {target.name}: {_number(target.value)} (target {sign} {target.limit:g})")
+        lines.append(f"  {mark} {target.name}: {_number(target.value)} (target {target.wanted})")
         lines.append(f"         {target.note}")
     return "\n".join(lines).lstrip("\n")
 
@@ -94,9 +93,8 @@ def _targets_table(targets: list[Target]) -> str:
     rows = []
     for target in targets:
         kind, word = ("met", "met") if target.met else ("missed", "missed")
-        sign = "≤" if target.at_most else "≥"
         rows.append(f"<tr><td>{html.escape(target.name)}<br><span class=note>{html.escape(target.note)}</span></td>"
-                    f"<td>{sign} {target.limit:g}</td><td>{_number(target.value)}</td><td class={kind}>{word}</td></tr>")
+                    f"<td>{html.escape(target.wanted)}</td><td>{_number(target.value)}</td><td class={kind}>{word}</td></tr>")
     return ("<table><thead><tr><th>target<th>wanted<th>measured<th></tr></thead><tbody>" + "".join(rows)
             + "</tbody></table>")
 

@@ -1,18 +1,14 @@
 """Every sample of a run, by system, metric and round; summaries are computed from them and from nothing else."""
 
 import csv
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ppvmm.results import record
 
 XENSTORED, OXENSTORED, OURS = "xenstored", "oxenstored", "ppvmm"
 SYSTEMS = (XENSTORED, OXENSTORED, OURS)
 DAEMONS = (XENSTORED, OXENSTORED)
-
-
-def rank(ordered: list[float], fraction: float) -> float:
-    """Nearest-rank percentile: always one of the samples. `ordered` is ascending and not empty."""
-    return ordered[max(math.ceil(fraction * len(ordered)), 1) - 1]
 
 
 @dataclass
@@ -35,25 +31,14 @@ class Samples:
         return list(self.units)
 
     def record(self, system: str, metric: str) -> dict | None:
-        ordered = self.of(system, metric)
-        if not ordered:
-            return None
-        return {"system": system, "metric": metric, "unit": self.units[metric], "n": len(ordered),
-                "mean": sum(ordered) / len(ordered), "p50": rank(ordered, 0.50), "p95": rank(ordered, 0.95),
-                "p99": rank(ordered, 0.99), "min": ordered[0], "max": ordered[-1]}
-
-    def records(self) -> list[dict]:
-        found = (self.record(system, metric) for metric in self.units for system in SYSTEMS)
-        return [record for record in found if record]
+        """The summary of all rounds together; nothing when the metric was not measured on this system."""
+        values = self.of(system, metric)
+        return record(system, metric, self.units[metric], values) if values else None
 
     def by_round(self, system: str, metric: str, statistic: str) -> dict[int, float]:
-        """One statistic ("mean", "p50", "p95", "p99") for each round by itself: how much rounds differ is the noise."""
-        result = {}
-        for turn, values in self.values.get((system, metric), {}).items():
-            ordered = sorted(values)
-            result[turn] = (sum(ordered) / len(ordered) if statistic == "mean"
-                            else rank(ordered, float(statistic[1:]) / 100))
-        return result
+        """One field of the summary for each round by itself: how much rounds differ is the noise."""
+        return {turn: record(system, metric, self.units[metric], values)[statistic]
+                for turn, values in self.values.get((system, metric), {}).items() if values}
 
     def write_csv(self, path: Path) -> None:
         with open(path, "w", newline="") as file:

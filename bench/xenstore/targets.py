@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from xenstore import load
 from xenstore.samples import DAEMONS, OURS, Samples
 
-MIB = 1024 * 1024
-
 
 @dataclass(frozen=True)
 class Target:
     """`value` is compared with `limit`: at most it, or at least it. `note` says how sure the value is."""
 
+    part: str  # of the benchmark that measures it: native or lab
     name: str
     limit: float
     at_most: bool
@@ -24,10 +23,9 @@ class Target:
             return False
         return self.value <= self.limit if self.at_most else self.value >= self.limit
 
-    def as_json(self) -> dict:
-        sign = "<=" if self.at_most else ">="
-        return {"name": self.name, "target": f"{sign} {self.limit:g}", "value": self.value, "met": self.met,
-                "note": self.note}
+    @property
+    def wanted(self) -> str:
+        return f"{'<=' if self.at_most else '>='} {self.limit:g}"
 
 
 def better_daemon(samples: Samples, metric: str, statistic: str, smaller_is_better: bool) -> tuple[str, float] | None:
@@ -39,50 +37,51 @@ def better_daemon(samples: Samples, metric: str, statistic: str, smaller_is_bett
     return system, value
 
 
-def ratio(samples: Samples, name: str, metric: str, statistic: str, limit: float, at_most: bool) -> Target:
+def ratio(samples: Samples, part: str, name: str, metric: str, statistic: str, limit: float,
+          at_most: bool) -> Target:
     """Ours over the better daemon's. The note has the same ratio for each round by itself: their spread is the noise."""
     peer = better_daemon(samples, metric, statistic, smaller_is_better=at_most)
     mine = samples.record(OURS, metric)
     if not peer or not mine:
-        return Target(name, limit, at_most, None, f"not measured: {metric}")
+        return Target(part, name, limit, at_most, None, f"not measured: {metric}")
     system, value = peer
     theirs, ours = (samples.by_round(each, metric, statistic) for each in (system, OURS))
     rounds = sorted(ours[turn] / theirs[turn] for turn in ours if turn in theirs)
     note = f"{mine[statistic]:.4g} against {value:.4g} {mine['unit']} of {system}"
     if len(rounds) > 1:
         note += f"; by round {rounds[0]:.2f} to {rounds[-1]:.2f}"
-    return Target(name, limit, at_most, mine[statistic] / value, note)
+    return Target(part, name, limit, at_most, mine[statistic] / value, note)
 
 
-def flatness(samples: Samples, small: int, large: int) -> Target:
+def flatness(samples: Samples, part: str, place: str, small: int, large: int) -> Target:
     """The worst growth of a median when the tree grows from `small` to `large` nodes."""
     growth = {}
-    for place in ("native", "dom0"):
-        for operation in ("read", "write", "directory"):
-            pair = [samples.record(OURS, f"{place}.scale.{operation}.{nodes}") for nodes in (small, large)]
-            if all(pair):
-                growth[f"{place} {operation}"] = pair[1]["p50"] / pair[0]["p50"]
-    name = f"cost per operation with {large} nodes over that with {small} (median, worst operation)"
+    for operation in load.SCALED:
+        pair = [samples.record(OURS, f"{place}.scale.{operation}.{nodes}") for nodes in (small, large)]
+        if all(pair):
+            growth[operation] = pair[1]["p50"] / pair[0]["p50"]
+    name = f"{place}: cost with {large} nodes / with {small} (median, worst operation)"
     if not growth:
-        return Target(name, 1.3, True, None, "not measured")
+        return Target(part, name, 1.3, True, None, "not measured")
     worst = max(growth, key=growth.get)
-    return Target(name, 1.3, True, growth[worst], "; ".join(f"{what} {value:.2f}" for what, value in growth.items()))
+    return Target(part, name, 1.3, True, growth[worst], "; ".join(f"{what} {value:.2f}" for what, value in growth.items()))
 
 
 def single(samples: Samples, name: str, metric: str, statistic: str, limit: float, at_most: bool) -> Target:
     record = samples.record(OURS, metric)
-    return Target(name, limit, at_most, record[statistic] if record else None,
+    return Target("lab", name, limit, at_most, record[statistic] if record else None,
                   record["unit"] if record else f"not measured: {metric}")
 
 
 def all_targets(samples: Samples, size: load.Size) -> list[Target]:
-    found = [ratio(samples, f"guest {operation}, {statistic}: ours / better daemon", f"guest.{operation}", statistic,
-                   0.7, at_most=True)
+    found = [ratio(samples, "lab", f"guest {operation}, {statistic}: ours / better daemon", f"guest.{operation}",
+                   statistic, 0.7, at_most=True)
              for operation in ("read", "write") for statistic in ("mean", "p99")]
-    found += [ratio(samples, f"native throughput, {clients} clients: ours / better daemon",
+    found += [ratio(samples, "native", f"native throughput, {clients} clients: ours / better daemon",
                     f"native.throughput.{clients}", "mean", 2.0, at_most=False) for clients in load.CLIENTS]
-    found.append(ratio(samples, "xl create time: ours / better daemon", "xl.create", "mean", 1.0, at_most=True))
-    found.append(flatness(samples, size.nodes_small, size.nodes_large))
+    found.append(ratio(samples, "lab", "xl create time: ours / better daemon", "xl.create", "mean", 1.0, at_most=True))
+    found += [flatness(samples, part, place, size.nodes_small, size.nodes_large)
+              for part, place in (("native", "native"), ("lab", "dom0"))]
     found.append(single(samples, "nodes held by a XenStore domain of 64 MiB", "lab.nodes", "max", size.nodes_large,
                         at_most=False))
     found.append(single(samples, "image size of XenStore_uk, MiB", "lab.image", "max", 1.0, at_most=True))

@@ -64,18 +64,27 @@ Measurement measure(const Plan& plan, const Tree& tree) {
   return measurement;
 }
 
-nanoseconds populate(Connection& connection, const Tree& tree, std::uint32_t window) {
+nanoseconds populate(const std::string& server, const Tree& tree, std::uint32_t window) {
   const auto start = Clock::now();
-  std::uint32_t sent = 0;
-  std::uint32_t first = 0;
-  for (std::uint32_t answered = 0; answered < tree.nodes(); ++answered) {
-    for (; sent < tree.nodes() && sent - answered < window; ++sent) {
-      const auto request =
-          connection.send(XS_WRITE, 0, {terminated(tree.leaf(sent)), tree.leaf_value(sent)});
-      if (sent == 0) first = request;
-    }
-    expect_answer(connection.receive(), XS_WRITE, first + answered);
+  struct Writer {
+    Connection connection;
+    std::uint32_t request{};
+  };
+  std::vector<Writer> writers;
+  for (std::uint32_t i = 0; i < std::min(window, tree.nodes()); ++i) {
+    writers.push_back({Connection(server)});
   }
+  const auto await = [](Writer& writer) {
+    expect_answer(writer.connection.receive(), XS_WRITE, writer.request);
+  };
+  for (std::uint32_t i = 0; i < tree.nodes(); ++i) {
+    auto& writer = writers[i % writers.size()];
+    if (i >= writers.size()) await(writer);
+    writer.request =
+        writer.connection.send(XS_WRITE, 0, {terminated(tree.leaf(i)), tree.leaf_value(i)});
+  }
+  for (auto& writer : writers)
+    await(writer);
   return Clock::now() - start;
 }
 

@@ -36,8 +36,12 @@ struct Measurement {
 /// Measures `plan` on `tree`, which must be populated. Throws Failure when any answer is wrong.
 [[nodiscard]] Measurement measure(const Plan& plan, const Tree& tree);
 
-/// Writes the shared leaves of `tree`, keeping up to `window` requests under way. Returns the time.
-std::chrono::nanoseconds populate(Connection& connection, const Tree& tree, std::uint32_t window);
+/// Writes the shared leaves of `tree` by `window` connections, each with one request under way:
+/// Linux' xenbus device keeps a request in a buffer of the open file until it is sent, and a second
+/// write to the same file overwrites it (Linux 6.1, drivers/xen/xenbus/xenbus_dev_frontend.c).
+/// Returns the time it took.
+std::chrono::nanoseconds populate(const std::string& server, const Tree& tree,
+                                  std::uint32_t window);
 
 /// Removes the tree's base, if it is there.
 void remove(Connection& connection, const Tree& tree);

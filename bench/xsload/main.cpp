@@ -22,7 +22,7 @@ struct Arguments {
   std::vector<std::uint32_t> clients{1};
   std::uint32_t nodes{100};
   std::uint32_t value_size{32};
-  std::uint32_t window{32};
+  std::uint32_t window{16};
   std::string base{"/ppvmm-bench"};
   std::uint32_t warmup{20};
   std::uint64_t count{1000};
@@ -68,7 +68,7 @@ void describe(CLI::App& app, Arguments& arguments) {
   app.add_option("--value-size", arguments.value_size, "bytes in each value")
       ->check(CLI::Range(24, 2000));
   app.add_option("--base", arguments.base, "where the tree is made: absolute or relative");
-  app.add_option("--window", arguments.window, "requests under way while the tree is made")
+  app.add_option("--window", arguments.window, "connections that make the tree")
       ->check(CLI::Range(1, 1000));
   app.add_option("--warmup", arguments.warmup, "operations of each client that are not counted");
   app.add_option("--count", arguments.count, "operations of each client; 0: until --seconds");
@@ -100,7 +100,8 @@ void run(const Arguments& arguments) {
   double populate_s = 0;
   if (!arguments.reuse) {
     remove(control, tree);
-    populate_s = std::chrono::duration<double>(populate(control, tree, arguments.window)).count();
+    populate_s =
+        std::chrono::duration<double>(populate(arguments.server, tree, arguments.window)).count();
   }
   // With results on standard output, the lines for people go elsewhere.
   auto& lines = arguments.json == "-" || arguments.csv == "-" ? std::cerr : std::cout;

@@ -128,10 +128,7 @@ class ToyServer {
 
 Measurement run(const ToyServer& server, std::string_view operation, std::uint64_t count = 30) {
   const Tree tree("/b", 250, 32);
-  {
-    Connection control(server.path());
-    populate(control, tree, 8);
-  }
+  populate(server.path(), tree, 1);  // the toy serves one connection after the other
   Plan plan;
   plan.server = server.path();
   plan.operation = operation;

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ppvmm import build, packages
+from ppvmm.paths import ROOT
 from ppvmm.term import UserError, say
 
 HELP = """\
@@ -54,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("lint", help="check layout, static analysis, shell and Python of the whole tree")
     command.set_defaults(function=_lint)
+
+    sys.path.insert(0, str(ROOT / "bench"))
+    benches = commands.add_parser("bench", help="measure us and the others side by side")
+    verbs = benches.add_subparsers(metavar="subject", required=True)
+    command = verbs.add_parser("xenstore", help="C xenstored, oxenstored and ours: natively and on real Xen")
+    importlib.import_module("xenstore.options").add_arguments(command)
+    command.set_defaults(function=lambda arguments: importlib.import_module("xenstore.main").run(arguments))
 
     lab = commands.add_parser("lab", help="run scenarios on real Xen, emulated")
     verbs = lab.add_subparsers(metavar="verb", required=True)
