@@ -21,6 +21,7 @@
 #include "fd.hpp"
 #include "protocol.hpp"
 #include "tail.hpp"
+#include "xen_clock.hpp"
 
 namespace ppvmm::lab {
 namespace {
@@ -75,6 +76,9 @@ bool Server::open_all() {
     return false;
   }
   socket_ = Fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket_.valid()) {
+    return false;
+  }
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   kSocketPath.copy(address.sun_path, sizeof address.sun_path - 1);
@@ -93,6 +97,9 @@ bool Server::open_all() {
 int Server::run() {
   if (!open_all()) {
     return 1;
+  }
+  if (const auto mark = mark_xen_log()) {
+    send({{"k", "xen_mark"}, {"before_ns", mark->before_ns}, {"after_ns", mark->after_ns}});
   }
   send({{"k", "hello"}, {"t", now_ns()}});
   while (!stop_) {
@@ -163,7 +170,7 @@ bool Server::read_port() {
 }
 
 void Server::read_socket() {
-  static std::array<char, 256 * 1024> buffer;
+  static std::array<char, 256UL * 1024> buffer;
   while (true) {
     const ssize_t got = recv(socket_.get(), buffer.data(), buffer.size(), 0);
     if (got <= 0) {

@@ -11,6 +11,8 @@ from pathlib import Path
 
 XEN_LINE = re.compile(r"^\(XEN\) \[\s*(\d+\.\d+)\] ?(.*)$")
 KERNEL_LINE = re.compile(r"^\[\s*(\d+\.\d+)\] ?(.*)$")
+XEN_MARK = re.compile(r"TSC (not )?marked as ")
+DOM0_STARTS = re.compile(r"Freed \d+kB init memory")
 TAIL = 12
 
 
@@ -26,6 +28,8 @@ class Consoles:
         self._xen_now = 0.0
         self._listeners: list = []
         self.dom0_start = 0.0  # seconds between Xen's start and the start of dom0's clock
+        self._marked = threading.Event()
+        self._mark = 0.0
 
     def listen(self, function) -> None:
         """`function(name, seconds, text)` is called for every line."""
@@ -44,6 +48,11 @@ class Consoles:
         for listener in self._listeners:
             listener(name, seconds, text)
 
+    def synchronise(self, dom0_seconds: float) -> None:
+        """The agent made Xen print its mark at this time of dom0's clock; the mark carries Xen's time."""
+        if self._marked.wait(5.0):
+            self.dom0_start = self._mark - dom0_seconds
+
     def feed_serial(self, data: bytes) -> None:
         """Splits what came over the first serial line into Xen's words and dom0's."""
         *lines, self._partial = (self._partial + data).split(b"\n")
@@ -56,12 +65,21 @@ class Consoles:
                 found = XEN_LINE.match(xen[0])
                 if found:
                     self._xen_now = float(found[1])
+                    self._note(found[2])
                 self.write("xen", self._xen_now, found[2] if found else xen[0][6:])
                 continue
             found = KERNEL_LINE.match(line)
             if found:
                 self._xen_now = max(self._xen_now, float(found[1]) + self.dom0_start)
             self.write("dom0", self._xen_now, found[2] if found else line)
+
+    def _note(self, text: str) -> None:
+        """Learns the distance of the clocks: roughly when dom0 starts, exactly at the agent's mark."""
+        if DOM0_STARTS.search(text):
+            self.dom0_start = self._xen_now
+        elif XEN_MARK.search(text) and not self._marked.is_set():
+            self._mark = self._xen_now
+            self._marked.set()
 
     def tails(self) -> str:
         """The last lines of every console, for a run that went wrong."""

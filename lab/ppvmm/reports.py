@@ -28,6 +28,9 @@ class Reports:
     def take(self, message: dict) -> None:
         """Called by the channel's thread for every report."""
         kind = message.get("k")
+        if kind == "xen_mark":
+            self._consoles.synchronise((message["before_ns"] + message["after_ns"]) / 2e9)
+            return
         stamp = message.get("t", 0) / 1e9 + self._consoles.dom0_start
         if kind == "console":
             self._consoles.write(message["name"], stamp, message["d"])

@@ -27,6 +27,7 @@ from ppvmm.term import UserError
 __all__ = ["Done", "Hung", "Lab", "Session", "Variant"]
 
 BOOT_LIMIT = 120.0
+OURS = ("ppvmm-uk", "xenstore_uk")  # the launcher in dom0 and the image, when XenStore is ours
 
 
 class Hung(UserError):
@@ -64,9 +65,10 @@ class Lab:
         variant = variant or Variant()
         variant.check()
         software = image()
-        build.build("release", "lab-agent", *self.targets)
+        targets = [*self.targets, *(OURS if variant.xenstore == "ppvmm" else ())]
+        build.build("release", "lab-agent", *targets)
         files = dict(self.files)
-        for target in self.targets:
+        for target in targets:
             files.setdefault(f"/lab/bin/{target}", build.output(target))
         out = self.out or Path(tempfile.mkdtemp(prefix="ppvmm-lab-"))
         out.mkdir(parents=True, exist_ok=True)
