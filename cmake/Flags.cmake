@@ -4,7 +4,9 @@
 #   ppvmm_pure      what a pure core is compiled with. Its objects go unchanged into host programs and
 #                   into unikernels, so they use nothing that only one of the two has: no exceptions, no
 #                   RTTI, no red zone (a trap in a PV guest pushes its frame right below the stack
-#                   pointer), no std templates instantiated in a shared library.
+#                   pointer), no std templates instantiated in a shared library. Frame pointers stay, for
+#                   the backtrace of a fault record; large frames touch every page, so none jumps over a
+#                   guard page.
 include_guard()
 
 add_library(ppvmm_warnings INTERFACE)
@@ -18,6 +20,7 @@ add_library(ppvmm_pure INTERFACE)
 target_link_libraries(ppvmm_pure INTERFACE ppvmm_warnings)
 target_compile_options(ppvmm_pure INTERFACE
   -fno-exceptions -fno-rtti -mno-red-zone -fcf-protection=none -fstack-protector-strong
+  -fstack-clash-protection -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
   -ffunction-sections -fdata-sections)
 target_compile_definitions(ppvmm_pure INTERFACE _GLIBCXX_EXTERN_TEMPLATE=0)
 

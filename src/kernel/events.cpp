@@ -1,0 +1,262 @@
+#include "kernel/events.hpp"
+
+#include <xen/errno.h>
+
+#include <array>
+#include <bit>
+
+#include "abi/hypercall.hpp"
+#include "kernel/layout.hpp"
+#include "kernel/panic.hpp"
+#include "kernel/task.hpp"
+#include "kernel/time.hpp"
+#include "kernel/vitals.hpp"
+
+namespace ppvmm::kernel::events {
+namespace {
+
+constexpr std::size_t kPorts = EVTCHN_2L_NR_CHANNELS;
+constexpr std::size_t kWordBits = 64;
+constexpr std::uint32_t kSupervisorTag = 0x50505301;
+
+struct Slot {
+  Handler handler;
+  void* context;
+};
+std::array<Slot, kPorts> slots;
+bool stopping = false;
+bool reborn_life = false;
+
+shared_info_t& shared() {
+  return *at<shared_info_t>(address_of(&ppvmm_shared_info[0]));
+}
+vcpu_info_t& vcpu() {
+  return shared().vcpu_info[0];
+}
+
+Error error_of(long result) {
+  switch (-result) {
+    case XEN_ESRCH:
+    case XEN_EINVAL:
+    case XEN_ENOENT:
+      return Error::no_such_port;
+    case XEN_EPERM:
+    case XEN_EACCES:
+      return Error::denied;
+    case XEN_ENOSPC:
+    case XEN_ENOMEM:
+      return Error::no_space;
+    default:
+      return Error::other;
+  }
+}
+
+std::expected<Port, Error> checked(long result, Port port) {
+  if (result != 0) return std::unexpected(error_of(result));
+  if (port == 0 || port >= kPorts) return std::unexpected(Error::no_space);
+  return port;
+}
+
+void mask_upcalls() {
+  __atomic_store_n(&vcpu().evtchn_upcall_mask, 1, __ATOMIC_SEQ_CST);
+}
+
+/// Makes a port of our own pending, as Xen would.
+void raise(Port port) {
+  __atomic_fetch_or(&shared().evtchn_pending[port / kWordBits], 1ul << port % kWordBits,
+                    __ATOMIC_SEQ_CST);
+  __atomic_fetch_or(&vcpu().evtchn_pending_sel, 1ul << port / kWordBits, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&vcpu().evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+}
+
+bool dispatch() {
+  if (__atomic_exchange_n(&vcpu().evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST) == 0) return false;
+  bool any = false;
+  std::uint64_t words = __atomic_exchange_n(&vcpu().evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+  for (; words != 0; words &= words - 1) {
+    const auto word = static_cast<std::size_t>(std::countr_zero(words));
+    const std::uint64_t enabled = ~__atomic_load_n(&shared().evtchn_mask[word], __ATOMIC_SEQ_CST);
+    std::uint64_t ports =
+        __atomic_fetch_and(&shared().evtchn_pending[word], ~enabled, __ATOMIC_SEQ_CST) & enabled;
+    for (; ports != 0; ports &= ports - 1) {
+      const auto port =
+          static_cast<Port>(word * kWordBits + static_cast<std::size_t>(std::countr_zero(ports)));
+      any = true;
+      ++vitals::page().counts.events;
+      if (slots[port].handler != nullptr) slots[port].handler(slots[port].context, port);
+    }
+  }
+  return any;
+}
+
+void answer_ping(void*, Port) {
+  vitals::page().pong = vitals::page().orders.ping;
+}
+
+/// Gives the vCPU back until an event comes or `deadline`.
+void sleep(std::optional<Nanoseconds> deadline) {
+  auto& page = vitals::page();
+  if (deadline && !time::wake_at(*deadline)) return;
+  page.asleep = 1;
+  ++page.counts.sleeps;
+  abi::sched_block();
+  mask_upcalls();
+  page.asleep = 0;
+}
+
+std::optional<Nanoseconds> earlier(std::optional<Nanoseconds> a, std::optional<Nanoseconds> b) {
+  if (!a) return b;
+  if (!b) return a;
+  return std::min(*a, *b);
+}
+
+bool belongs_to_domain_builder(Port port) {
+  const abi::Origin& origin = vitals::page().origin;
+  return port == origin.console_port || port == origin.store_port;
+}
+
+bool is_survivor(Port port) {
+  bool found = false;
+  vitals::survivors().for_each([&](const abi::Survivor& entry) {
+    found = found || (entry.kind == abi::SurvivorKind::port && entry.id == port);
+  });
+  return found;
+}
+
+/// Closes what the last incarnation had open and nobody will ask for.
+void close_leftovers() {
+  for (Port port = 1; port < kPorts; ++port) {
+    evtchn_status_t status{};
+    status.dom = DOMID_SELF;
+    status.port = port;
+    if (abi::event_channel_op(EVTCHNOP_status, status) != 0) break;  // past the last one allocated
+    if (status.status == EVTCHNSTAT_closed) continue;
+    if (!belongs_to_domain_builder(port) && !is_survivor(port)) close(port);
+  }
+}
+
+}  // namespace
+
+std::expected<Port, Error> alloc_unbound(DomId remote) {
+  evtchn_alloc_unbound_t request{};
+  request.dom = DOMID_SELF;
+  request.remote_dom = remote;
+  const long result = abi::event_channel_op(EVTCHNOP_alloc_unbound, request);
+  return checked(result, request.port);
+}
+
+std::expected<Port, Error> bind_interdomain(DomId remote, Port remote_port) {
+  evtchn_bind_interdomain_t request{};
+  request.remote_dom = remote;
+  request.remote_port = remote_port;
+  const long result = abi::event_channel_op(EVTCHNOP_bind_interdomain, request);
+  return checked(result, request.local_port);
+}
+
+std::expected<Port, Error> bind_virq(std::uint32_t virq) {
+  evtchn_bind_virq_t request{};
+  request.virq = virq;
+  const long result = abi::event_channel_op(EVTCHNOP_bind_virq, request);
+  return checked(result, request.port);
+}
+
+void close(Port port) {
+  if (port == 0 || port >= kPorts) return;
+  handle(port, nullptr, nullptr);
+  evtchn_close_t request{};
+  request.port = port;
+  (void)abi::event_channel_op(EVTCHNOP_close, request);
+}
+
+void handle(Port port, Handler handler, void* context) {
+  if (port == 0 || port >= kPorts) return;
+  slots[port] = {handler, context};
+  auto& mask = shared().evtchn_mask[port / kWordBits];
+  const std::uint64_t bit = 1ul << port % kWordBits;
+  if (handler == nullptr) {
+    __atomic_fetch_or(&mask, bit, __ATOMIC_SEQ_CST);
+    return;
+  }
+  // Setting the bit by hypercall would also raise what is pending; here the loop always looks, so
+  // clearing it and raising ourselves is enough.
+  __atomic_fetch_and(&mask, ~bit, __ATOMIC_SEQ_CST);
+  const std::uint64_t pending =
+      __atomic_load_n(&shared().evtchn_pending[port / kWordBits], __ATOMIC_SEQ_CST);
+  if ((pending & bit) != 0 || (reborn_life && is_survivor(port))) raise(port);
+}
+
+void notify(Port port) {
+  evtchn_send_t request{};
+  request.port = port;
+  (void)abi::event_channel_op(EVTCHNOP_send, request);
+}
+
+bool survive(Port port, std::uint32_t tag, DomId remote, Port remote_port) {
+  return vitals::survivors().add({.kind = abi::SurvivorKind::port,
+                                  .domid = remote,
+                                  .tag = tag,
+                                  .id = port,
+                                  .peer = remote_port,
+                                  .where = 0,
+                                  .sum = 0});
+}
+
+Port survived(std::uint32_t tag) {
+  const auto entry = vitals::survivors().find(abi::SurvivorKind::port, tag);
+  return entry && entry->id < kPorts ? entry->id : 0;
+}
+
+void forget(std::uint32_t tag) {
+  vitals::survivors().remove(abi::SurvivorKind::port, tag);
+}
+
+bool turn() {
+  bool any = dispatch();
+  const std::size_t fired = time::timers().fire(time::now());
+  vitals::page().counts.timers += fired;
+  any = task::run_ready() || fired > 0 || any;
+  if (any) vitals::progress(vitals::Component::kernel);
+  return any;
+}
+
+void run() {
+  stopping = false;
+  while (!stopping) {
+    if (!turn() && !stopping) sleep(time::timers().next());
+  }
+}
+
+void stop() {
+  stopping = true;
+}
+
+bool run_until(bool (*done)(void* context), void* context, Nanoseconds deadline) {
+  while (!done(context)) {
+    if (turn()) continue;
+    if (time::now() >= deadline) return done(context);
+    sleep(earlier(time::timers().next(), deadline));
+  }
+  return true;
+}
+
+void set_up(bool reborn) {
+  mask_upcalls();
+  reborn_life = reborn;
+  for (auto& word : shared().evtchn_mask)
+    __atomic_store_n(&word, ~0ul, __ATOMIC_SEQ_CST);
+  if (reborn) close_leftovers();
+}
+
+void set_up_supervisor(bool reborn) {
+  Port port = reborn ? survived(kSupervisorTag) : 0;
+  if (port == 0) {
+    const auto fresh = alloc_unbound(0);
+    if (!fresh) panic("no port for the supervisor");
+    port = *fresh;
+    if (!survive(port, kSupervisorTag, 0, 0)) panic("supervisor port cannot be kept");
+  }
+  handle(port, answer_ping, nullptr);
+  vitals::page().supervisor_port = port;
+}
+
+}  // namespace ppvmm::kernel::events
