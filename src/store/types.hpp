@@ -54,7 +54,8 @@ struct Statistics {
   std::uint64_t transactions_conflicted{};
   std::uint64_t events_fired{};
   std::uint64_t events_expired{};
-  std::uint64_t refusals{};  ///< Requests refused by a quota.
+  std::uint64_t refusals{};     ///< Requests refused by a quota.
+  std::uint64_t corruptions{};  ///< Nodes whose checksum was found wrong.
   std::uint64_t nodes{};
   std::uint64_t watches{};
   std::uint64_t connections{};

@@ -1,0 +1,133 @@
+#include "store/node.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "store/digest.hpp"
+
+namespace ppvmm::store {
+namespace {
+
+// What the allocators under us add to a block, and the step in which block sizes grow. A value
+// that changes its length within a step stays where it is.
+constexpr std::size_t kBlockOverhead = 16;
+constexpr std::size_t kBlockStep = 16;
+
+std::size_t block_size(std::size_t name_length, std::size_t value_length) {
+  const std::size_t size = sizeof(Node) + name_length + value_length;
+  return (size + kBlockStep - 1) / kBlockStep * kBlockStep;
+}
+
+}  // namespace
+
+std::uint64_t name_prefix(std::string_view name) {
+  std::uint64_t prefix = 0;
+  std::memcpy(&prefix, name.data(), std::min(name.size(), sizeof(prefix)));
+  if constexpr (std::endian::native == std::endian::little) prefix = __builtin_bswap64(prefix);
+  return prefix;
+}
+
+std::uint64_t Node::compute_checksum() const {
+  // The lengths go into the seed: the same bytes split otherwise are another node.
+  const std::uint64_t lengths = std::uint64_t{name_length} << 32 | value_length;
+  const std::uint64_t tag = permissions ? permissions->tag : 0;  // only the anchor has none
+  return digest(text(), std::size_t{name_length} + value_length, tag ^ lengths << 16);
+}
+
+bool Node::intact() const {
+  return permissions && checksum == compute_checksum() && permissions->intact();
+}
+
+std::size_t NodeHeap::footprint(std::size_t name_length, std::size_t value_length) {
+  return block_size(name_length, value_length) + kBlockOverhead;
+}
+
+Node* NodeHeap::allocate(std::size_t name_length, std::size_t value_length) {
+  bytes_ += footprint(name_length, value_length);
+  void* block = ::operator new(block_size(name_length, value_length));
+  Node* node = new (block) Node;
+  node->name_length = static_cast<std::uint16_t>(name_length);
+  node->value_length = static_cast<std::uint32_t>(value_length);
+  return node;
+}
+
+void NodeHeap::free(Node* node) {
+  bytes_ -= footprint(node->name_length, node->value_length);
+  node->~Node();
+  ::operator delete(node);
+}
+
+Node* NodeHeap::make(std::string_view name, std::string_view value, PermissionRef permissions) {
+  Node* node = allocate(name.size(), value.size());
+  std::copy(name.begin(), name.end(), node->text());
+  std::copy(value.begin(), value.end(), node->text() + name.size());
+  node->prefix = name_prefix(name);
+  node->listing = static_cast<std::uint32_t>(name.size() + 1);
+  node->permissions = std::move(permissions);
+  node->checksum = node->compute_checksum();
+  return node;
+}
+
+Node& NodeHeap::unshare(Node*& slot) {
+  Node* const shared = slot;
+  Node* const copy = allocate(shared->name_length, shared->value_length);
+  *copy = *shared;
+  std::memcpy(copy->text(), shared->text(),
+              std::size_t{shared->name_length} + shared->value_length);
+  copy->references = 1;
+  retain(copy->left);
+  retain(copy->right);
+  retain(copy->children);
+  --shared->references;
+  slot = copy;
+  return *copy;
+}
+
+void NodeHeap::set_value(Node*& slot, std::string_view value) {
+  Node* node = slot;
+  if (block_size(node->name_length, value.size()) ==
+      block_size(node->name_length, node->value_length)) {
+    node->value_length = static_cast<std::uint32_t>(value.size());
+  } else {
+    Node* const grown = allocate(node->name_length, value.size());
+    const auto length = grown->value_length;
+    *grown = *node;
+    grown->value_length = length;
+    std::memcpy(grown->text(), node->text(), node->name_length);
+    free(node);
+    slot = node = grown;
+  }
+  std::copy(value.begin(), value.end(), node->text() + node->name_length);
+  node->checksum = node->compute_checksum();
+}
+
+void NodeHeap::set_permissions(Node& node, PermissionRef permissions) {
+  node.permissions = std::move(permissions);
+  node.checksum = node.compute_checksum();
+}
+
+void NodeHeap::release(Node* node) {
+  // Nodes whose last reference went wait in a list, so that neither depth nor width of what is
+  // freed costs stack or memory. The list is threaded through `prefix`, which the dying do not
+  // need.
+  Node* doomed = nullptr;
+  const auto drop = [&doomed](Node* candidate) {
+    if (candidate == nullptr || --candidate->references != 0) return;
+    candidate->prefix = reinterpret_cast<std::uintptr_t>(doomed);
+    doomed = candidate;
+  };
+  drop(node);
+  while (doomed != nullptr) {
+    Node* const dying = doomed;
+    doomed = reinterpret_cast<Node*>(dying->prefix);
+    drop(dying->left);
+    drop(dying->right);
+    drop(dying->children);
+    free(dying);
+  }
+}
+
+}  // namespace ppvmm::store

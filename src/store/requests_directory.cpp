@@ -1,0 +1,79 @@
+// DIRECTORY and DIRECTORY_PART.
+#include <algorithm>
+
+#include "store/node_access.hpp"
+#include "store/path.hpp"
+
+namespace ppvmm::store {
+namespace {
+
+// Copies `size` bytes of the listing from where the cursor starts.
+void copy_listing(ChildCursor cursor, std::span<char> out) {
+  std::size_t at = 0;
+  while (const Node* child = cursor.get()) {
+    if (at == out.size()) break;
+    const std::string_view name = child->name();
+    for (std::size_t i = cursor.skipped(); i <= name.size() && at < out.size(); ++i) {
+      out[at++] = i < name.size() ? name[i] : '\0';
+    }
+    cursor.advance();
+  }
+}
+
+// How much of the listing from the cursor on fits into `room` bytes, in whole names.
+std::size_t whole_names(ChildCursor cursor, std::size_t room) {
+  std::size_t size = 0;
+  while (const Node* child = cursor.get()) {
+    const std::size_t next = child->name_length + std::size_t{1} - cursor.skipped();
+    if (size + next > room) break;
+    size += next;
+    cursor.advance();
+  }
+  return size;
+}
+
+}  // namespace
+
+Status do_directory(State& state, const Request& request) {
+  const auto given = request.payload.only_string();
+  if (!given) return std::unexpected(Error::inval);
+  std::string buffer;
+  const auto path = resolve(state, request, *given, buffer, false);
+  if (!path) return std::unexpected(path.error());
+  const auto found = open_node(state, request, *path, Access::read, Touch::children);
+  if (!found) return std::unexpected(found.error());
+  const std::size_t size = found->node->listing_bytes();
+  if (size > kPayloadMax) return std::unexpected(Error::toobig);
+  ++state.counters.reads;
+  copy_listing(ChildCursor(found->node->children), state.answer(request, size));
+  return {};
+}
+
+// Answer: generation of the directory, NUL, names from byte `offset` of the listing on, and one
+// more NUL after the last name of all.
+Status do_directory_part(State& state, const Request& request) {
+  const auto strings = request.payload.exactly<2>();
+  if (!strings) return std::unexpected(Error::inval);
+  std::string buffer;
+  const auto path = resolve(state, request, (*strings)[0], buffer, false);
+  if (!path) return std::unexpected(path.error());
+  const auto offset = parse_number((*strings)[1], 0xFFFF'FFFF);
+  if (!offset) return std::unexpected(Error::inval);
+  const auto found = open_node(state, request, *path, Access::read, Touch::children);
+  if (!found) return std::unexpected(found.error());
+  const Node& node = *found->node;
+  std::string generation = std::to_string(node.children_generation);
+  generation += '\0';
+  const ChildCursor cursor(node.children, *offset);
+  const std::size_t names = whole_names(cursor, kPayloadMax - generation.size() - 1);
+  const bool complete = *offset + names >= node.listing_bytes();
+  ++state.counters.reads;
+  const std::span<char> answer =
+      state.answer(request, generation.size() + names + (complete ? 1 : 0));
+  std::ranges::copy(generation, answer.begin());
+  copy_listing(cursor, answer.subspan(generation.size(), names));
+  if (complete) answer.back() = '\0';
+  return {};
+}
+
+}  // namespace ppvmm::store
