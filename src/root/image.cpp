@@ -48,9 +48,7 @@ bool inside(const abi::ImageNote& note, std::uint64_t base, std::size_t pages) {
          holds(note.reentry_stack, 0);
 }
 
-}  // namespace
-
-Result<Image> Image::load(const std::string& path) {
+Result<std::vector<std::byte>> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return failed("open image " + path);
   const auto size = static_cast<std::streamoff>(file.tellg());
@@ -60,7 +58,21 @@ Result<Image> Image::load(const std::string& path) {
   std::vector<std::byte> bytes(static_cast<std::size_t>(size));
   file.seekg(0);
   if (!file.read(reinterpret_cast<char*>(bytes.data()), size)) return failed("read image " + path);
-  return parse(std::move(bytes), path);
+  return bytes;
+}
+
+}  // namespace
+
+Result<Image> Image::load(const std::string& path) {
+  auto bytes = read_file(path);
+  if (!bytes) return std::unexpected(bytes.error());
+  auto image = parse(std::move(*bytes), path);
+  if (image && image->symbols_.empty()) {
+    if (const auto debug = read_file(path + ".debug")) {
+      if (const auto elf = ElfView::open(*debug)) image->symbols_ = SymbolTable(elf->symbols());
+    }
+  }
+  return image;
 }
 
 Result<Image> Image::parse(std::vector<std::byte> bytes, std::string path) {

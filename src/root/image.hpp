@@ -26,7 +26,8 @@ struct Segment {
 
 class Image {
  public:
-  /// Reads and checks a file. A file that is not such an image is refused with the reason.
+  /// Reads and checks a file. A file that is not such an image is refused with the reason. The
+  /// symbols of a stripped one come from "<path>.debug" beside it, where there is one.
   [[nodiscard]] static Result<Image> load(const std::string& path);
   /// The same for bytes that are in memory already.
   [[nodiscard]] static Result<Image> parse(std::vector<std::byte> bytes, std::string path);
