@@ -96,6 +96,13 @@ bool Machine::broken(ConnId conn) const {
   return connection != nullptr && connection->broken;
 }
 
+void Machine::fail(ConnId conn) {
+  Connection* connection = state_->find_connection(conn);
+  if (connection == nullptr) return;
+  state_->break_connection(*connection, "its ring cannot be used");
+  state_->settle();
+}
+
 std::span<const ConnId> Machine::take_ready() {
   state_->ready_taken.swap(state_->ready);
   state_->ready.clear();

@@ -115,14 +115,18 @@ void Server::serve_one(Guest& guest) {
 }
 
 void Server::settle() {
+  // Carrying out an effect may bring forth others, and work for other guests.
+  for (auto effects = machine_.take_effects(); !effects.empty();
+       effects = machine_.take_effects()) {
+    for (const store::Effect& effect : effects)
+      carry_out(effect);
+  }
   for (const store::ConnId conn : machine_.take_ready()) {
     const auto domain = conns_.find(static_cast<std::uint32_t>(conn));
     if (domain == conns_.end()) continue;
     const auto guest = guests_.find(domain->second);
     if (guest != guests_.end()) enqueue(guest->second);
   }
-  for (const store::Effect& effect : machine_.take_effects())
-    carry_out(effect);
   for (const store::LogRecord& record : machine_.take_log()) {
     kernel::console::write(level_of(record.level), record.text);
   }
