@@ -1,0 +1,71 @@
+#include "replication/backup.hpp"
+
+#include <algorithm>
+
+namespace ppvmm::replication {
+
+std::expected<Backup, CheckpointError> Backup::open(Region region, const store::Options& options,
+                                                    const CheckpointPolicy& policy) {
+  const auto membership = region.membership();
+  if (!membership || membership->state != Membership::State::member) {
+    return std::unexpected{CheckpointError::none};
+  }
+  auto restored = load_checkpoint(region, options);
+  if (!restored) return std::unexpected{restored.error()};
+  return Backup{std::move(region), std::move(*restored), policy};
+}
+
+Backup::Backup(Region region, Restored restored, const CheckpointPolicy& policy)
+    : region_{std::move(region)},
+      replica_{std::move(restored.replica)},
+      tail_{restored.tail},
+      checkpointed_{restored.tail},
+      policy_{policy} {}
+
+bool Backup::checkpoint_due() const {
+  if (tail_.position - checkpointed_.position > region_.geometry().log_bytes / 2) return true;
+  const std::uint64_t records = tail_.sequence - checkpointed_.sequence;
+  const std::uint64_t nodes = replica_.machine().statistics().nodes;
+  return records >= std::max(policy_.min_records, nodes / policy_.nodes_per_record);
+}
+
+Backup::Progress Backup::step(std::uint64_t budget) {
+  Progress progress;
+  const auto membership = region_.membership();
+  if (!membership || membership->state != Membership::State::member) {
+    progress.state = membership ? BackupState::left : BackupState::damaged;
+    return progress;
+  }
+  for (; progress.applied < budget; ++progress.applied) {
+    const Found found = read(region_, tail_, record_);
+    if (found == Found::nothing) break;
+    if (found == Found::damaged) {
+      progress.state = BackupState::damaged;
+      return progress;
+    }
+    const auto decoded = decode(record_);
+    if (!decoded || !replica_.apply(*decoded)) {
+      progress.state = BackupState::misapplied;
+      return progress;
+    }
+    // Only a primary answers: what the record made the machine want is not for us to do.
+    static_cast<void>(replica_.take_effects());
+    static_cast<void>(replica_.machine().take_ready());
+    tail_ = after(tail_, record_.size());
+    region_.set_digest(tail_.sequence, replica_.machine().tree_digest());
+    region_.set_word(kAppliedOffset, tail_.sequence);
+  }
+  if (checkpoint_due()) {
+    const auto head = write_checkpoint(region_, tail_, replica_);
+    if (head) {
+      checkpointed_ = tail_;
+      region_.set_word(kReleasedOffset, head->position);
+      progress.checkpoint = head->sequence;
+    } else if (head.error() != CheckpointError::attach_pending) {
+      progress.checkpoint = std::unexpected{head.error()};
+    }
+  }
+  return progress;
+}
+
+}  // namespace ppvmm::replication

@@ -1,0 +1,64 @@
+/// A backup: follows the log in its own memory, and writes checkpoints there. It never speaks to
+/// the primary and nobody waits for it, except for room in a full log.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+
+#include "replication/checkpoint.hpp"
+#include "replication/log.hpp"
+#include "replication/replica.hpp"
+
+namespace ppvmm::replication {
+
+/// What a backup's step found.
+enum class BackupState : std::uint8_t {
+  following,   ///< Fine; there may be more to apply when the whole budget was used.
+  left,        ///< The primary refills or dropped this region: begin again with open().
+  damaged,     ///< The log, or the memory that holds it, is not what was written.
+  misapplied,  ///< A record did not fit this replica's state, which is therefore wrong.
+};
+
+/// When a checkpoint is worth its cost. A rebirth replays the records behind the newest one, and
+/// the log can be reused only up to there.
+struct CheckpointPolicy {
+  std::uint64_t min_records{256};     ///< Never more often than this.
+  std::uint64_t nodes_per_record{4};  ///< A tree of n nodes: every n / nodes_per_record records.
+};
+
+class Backup {
+ public:
+  struct Progress {
+    BackupState state{};
+    std::uint64_t applied{};  ///< Records applied in this step.
+    /// Outcome of the checkpoint, if one was due; attach_pending is retried and not reported.
+    std::optional<std::expected<std::uint64_t, CheckpointError>> checkpoint;
+  };
+
+  /// A backup over its region, if the primary has filled it: state of the newest checkpoint. Also
+  /// how a backup is reborn in place: all it knew is in its region.
+  static std::expected<Backup, CheckpointError> open(Region region, const store::Options& options,
+                                                     const CheckpointPolicy& policy);
+
+  /// Applies up to `budget` records, then writes a checkpoint if one is due.
+  Progress step(std::uint64_t budget);
+
+  [[nodiscard]] const Replica& replica() const { return replica_; }
+  [[nodiscard]] const LogTail& tail() const { return tail_; }
+  /// Log lines of the machine, as the primary's machine gave them too.
+  [[nodiscard]] std::vector<store::LogRecord> take_log() { return replica_.machine().take_log(); }
+
+ private:
+  Backup(Region region, Restored restored, const CheckpointPolicy& policy);
+  [[nodiscard]] bool checkpoint_due() const;
+
+  Region region_;
+  Replica replica_;
+  LogTail tail_;
+  LogTail checkpointed_;
+  CheckpointPolicy policy_;
+  std::vector<std::byte> record_;
+};
+
+}  // namespace ppvmm::replication

@@ -1,0 +1,359 @@
+#include "replication/primary.hpp"
+
+#include <algorithm>
+
+#include "store/ring.hpp"
+
+namespace ppvmm::replication {
+
+Primary::Primary(Restored state, ReplicaSet set, const PrimaryOptions& options)
+    : replica_{std::move(state.replica)},
+      tail_{state.tail},
+      set_{std::move(set)},
+      options_{options} {
+  // A reborn primary does again what was asked for and never reported.
+  for (const PendingAttach& attach : replica_.ledger().pending()) {
+    effects_.push_back({.kind = store::Effect::Kind::attach_domain,
+                        .domid = attach.domid,
+                        .gfn = attach.gfn,
+                        .port = attach.port});
+  }
+  static_cast<void>(replica_.take_effects());
+  if (set_.members() > 0) {
+    for (std::size_t i = 0; i < kBackups; ++i) {
+      if (set_.is_member(i)) options_.key = set_.region(i)->key();
+    }
+  }
+}
+
+// --- Links
+
+Primary::Link* Primary::link(DomId domid) {
+  const auto at =
+      std::lower_bound(links_.begin(), links_.end(), domid,
+                       [](const Link& one, DomId wanted) { return one.domid < wanted; });
+  return at != links_.end() && at->domid == domid ? &*at : nullptr;
+}
+
+Primary::Link& Primary::add_link(DomId domid, SharedMemory page) {
+  forget_link(domid);
+  const auto at =
+      std::lower_bound(links_.begin(), links_.end(), domid,
+                       [](const Link& one, DomId wanted) { return one.domid < wanted; });
+  Link& added = *links_.insert(at, Link{});
+  added.domid = domid;
+  added.ring = RingPort{page};
+  if (const auto conn = machine().connection_of(domid)) added.conn = *conn;
+  return added;
+}
+
+void Primary::forget_link(DomId domid) {
+  if (Link* old = link(domid)) links_.erase(links_.begin() + (old - links_.data()));
+  std::erase(queue_, domid);
+}
+
+void Primary::enqueue(Link& link) {
+  if (std::exchange(link.queued, true)) return;
+  queue_.push_back(link.domid);
+}
+
+void Primary::kick(DomId domid) {
+  if (Link* found = link(domid)) enqueue(*found);
+}
+
+bool Primary::adopt(DomId domid, SharedMemory page) {
+  Seat* seat = replica_.ledger().find(domid);
+  if (seat == nullptr) return false;
+  Link& added = add_link(domid, page);
+  added.ring.advertise();
+  // Spurious events are harmless, lost ones are not: whatever was to be announced is announced.
+  added.notify = true;
+  enqueue(added);
+  // While the guest waits for a reset nothing else in the page means anything.
+  if (added.ring.reconnect_requested()) return true;
+
+  std::vector<Intent> intents;
+  for (std::size_t i = 0; i < kBackups; ++i) {
+    if (!set_.is_member(i)) continue;
+    for (const std::uint64_t half : {0u, 1u}) {
+      if (const auto intent = set_.region(i)->intent(seat->slot, half)) intents.push_back(*intent);
+    }
+  }
+  const auto streams = reconcile(*seat, intents, added.ring.produced());
+  if (!streams || streams->logged < seat->settled) {
+    added.condemned = XENSTORE_ERROR_RINGIDX;
+    return true;
+  }
+  const auto unsettled = static_cast<std::uint32_t>(streams->logged - seat->settled);
+  if (!replica_.settle({domid, unsettled})) {
+    added.condemned = XENSTORE_ERROR_RINGIDX;
+    return true;
+  }
+  added.unsettled = unsettled;
+  added.out = streams->out;
+  added.logged = streams->logged;
+  added.serial = streams->serial;
+  seat->in = streams->in;
+  consume(added, *seat);
+  return true;
+}
+
+// --- Events
+
+bool Primary::room_for(std::size_t input_bytes) {
+  // Settlements that do not fit one record go ahead in ticks; each of them needs room too.
+  const std::uint64_t ticks = unsettled() / kSettlementsMax + 1;  // one for a due deadline
+  const std::uint64_t size = record_bound(input_bytes) + ticks * record_bound(0);
+  const auto blocked = set_.blocked(tail_, size);
+  if (!blocked) {
+    blocked_since_ms_.reset();
+    return true;
+  }
+  if (!blocked_since_ms_) blocked_since_ms_ = now_ms_;
+  return false;
+}
+
+std::optional<std::size_t> Primary::commit(Event event) {
+  if (!room_for(event.bytes.size())) return std::nullopt;
+  prepare_log();
+  event.now_ms = now_ms_;
+  const auto taken = replica_.execute(event);
+  if (!taken) return 0;
+  if (event.kind == Event::Kind::input) {
+    if (*taken == 0) return 0;
+    event.bytes = event.bytes.first(*taken);
+  }
+  log(event);
+  after_event();
+  return *taken;
+}
+
+bool Primary::commit_fact(Event::Kind kind, DomId domid) {
+  Event event;
+  event.kind = kind;
+  event.domid = domid;
+  return commit(event).has_value();
+}
+
+void Primary::prepare_log() {
+  // A machine's clock may jump over a span in which nothing was due, but not over a deadline: what
+  // expires depends on what had left until then.
+  const auto deadline = machine().next_deadline_ms();
+  bool tick_needed = deadline && *deadline <= now_ms_;
+  while (tick_needed || unsettled() > kSettlementsMax) {
+    Event tick;
+    tick.kind = Event::Kind::tick;
+    tick.now_ms = tick_needed ? now_ms_ : logged_ms_;
+    static_cast<void>(replica_.execute(tick));
+    log(tick);
+    after_event();
+    tick_needed = false;
+  }
+}
+
+std::size_t Primary::unsettled() const {
+  return static_cast<std::size_t>(std::count_if(links_.begin(), links_.end(),
+                                                [](const Link& one) { return one.unsettled > 0; }));
+}
+
+void Primary::log(const Event& event) {
+  settlements_.clear();
+  for (Link& one : links_) {
+    if (one.unsettled == 0) continue;
+    if (settlements_.size() == kSettlementsMax) break;
+    settlements_.push_back({one.domid, std::exchange(one.unsettled, 0)});
+  }
+  encode(options_.key, tail_.sequence + 1, event, settlements_, record_);
+  set_.append(tail_, record_);
+  tail_ = after(tail_, record_.size());
+  logged_ms_ = event.now_ms;
+  digests_[tail_.sequence % kDigests] = {tail_.sequence, machine().tree_digest()};
+}
+
+void Primary::after_event() {
+  for (const store::Effect& effect : replica_.take_effects()) {
+    switch (effect.kind) {
+      case store::Effect::Kind::reset_ring:
+        if (Link* one = link(effect.domid)) {
+          one->out = one->logged = one->serial = 0;
+          one->unsettled = 0;
+          one->condemned = 0;
+          one->notify = true;
+          if (const auto conn = machine().connection_of(effect.domid)) one->conn = *conn;
+          one->ring.reset();
+        }
+        break;
+      case store::Effect::Kind::detach_domain:
+        forget_link(effect.domid);
+        effects_.push_back(effect);
+        break;
+      case store::Effect::Kind::attach_domain:
+        effects_.push_back(effect);
+        break;
+    }
+  }
+  // Whoever got something to send, or may be heard again, gets a turn.
+  for (const store::ConnId conn : machine().take_ready()) {
+    for (Link& one : links_) {
+      if (one.conn == conn) enqueue(one);
+    }
+  }
+}
+
+bool Primary::advance(std::uint64_t now_ms) {
+  now_ms_ = std::max(now_ms_, now_ms);
+  if (blocked_since_ms_ && now_ms_ - *blocked_since_ms_ >= options_.stuck_after_ms) {
+    while (const auto blocked = set_.blocked(tail_, 2 * record_bound(store::kRingBytes))) {
+      set_.drop(*blocked, Report::Kind::backup_stuck);
+    }
+    blocked_since_ms_.reset();
+  }
+  if (!room_for(0)) return false;
+  prepare_log();
+  return true;
+}
+
+bool Primary::connect(DomId domid, std::uint64_t gfn, std::uint32_t port, SharedMemory page) {
+  if (replica_.ledger().find(domid) != nullptr || replica_.ledger().full()) return true;
+  RingPort ring{page};
+  ring.advertise();
+  Event event;
+  event.kind = Event::Kind::connected;
+  event.domid = domid;
+  event.ring = {gfn, port, ring.consumed(), ring.produced()};
+  if (!commit(event)) return false;
+  enqueue(add_link(domid, page));
+  return true;
+}
+
+bool Primary::introduced(DomId domid, store::IntroduceResult result, SharedMemory page) {
+  const auto pending = replica_.ledger().pending();
+  const auto attach = std::find_if(pending.begin(), pending.end(),
+                                   [&](const PendingAttach& one) { return one.domid == domid; });
+  if (attach == pending.end()) return true;  // released meanwhile
+  Event event;
+  event.kind = Event::Kind::introduced;
+  event.domid = domid;
+  event.result = replica_.ledger().full() ? store::IntroduceResult::bad_ring : result;
+  const bool attached = event.result == store::IntroduceResult::attached;
+  if (attached) {
+    RingPort ring{page};
+    ring.advertise();
+    event.ring = {attach->gfn, attach->port, ring.consumed(), ring.produced()};
+  }
+  if (!commit(event)) return false;
+  if (attached) enqueue(add_link(domid, page));
+  return true;
+}
+
+bool Primary::domain_shutdown(DomId domid) {
+  return commit_fact(Event::Kind::shutdown, domid);
+}
+
+bool Primary::domain_dead(DomId domid) {
+  return commit_fact(Event::Kind::dead, domid);
+}
+
+bool Primary::domain_reborn(DomId domid) {
+  return commit_fact(Event::Kind::reborn, domid);
+}
+
+std::vector<store::Effect> Primary::take_effects() {
+  return std::exchange(effects_, {});
+}
+
+std::vector<DomId> Primary::take_notifications() {
+  std::vector<DomId> domids;
+  for (Link& one : links_) {
+    if (std::exchange(one.notify, false)) domids.push_back(one.domid);
+  }
+  return domids;
+}
+
+// --- Backups
+
+void Primary::attach_region(std::size_t backup, SharedMemory memory) {
+  detach_region(backup);
+  auto region = Region::format(memory, options_.geometry, options_.key);
+  if (!region) {
+    set_.report({Report::Kind::refill_failed, backup, 0});
+    return;
+  }
+  set_.add(backup, std::move(*region));
+  refills_[backup].emplace();
+}
+
+void Primary::detach_region(std::size_t backup) {
+  set_.remove(backup);
+  refills_[backup].reset();
+}
+
+bool Primary::maintain(std::uint64_t bytes) {
+  bool more = false;
+  for (std::size_t i = 0; i < kBackups; ++i) {
+    if (!refills_[i]) continue;
+    Region& target = *set_.region(i);
+    const std::size_t other = 1 - i;
+    auto progress = Refill::Progress::no_source;
+    if (set_.is_member(other)) {
+      progress = refills_[i]->step(*set_.region(other), target, tail_, bytes);
+    }
+    if (progress == Refill::Progress::no_source) {
+      // Nobody else has the state: we write it down ourselves, which takes as long as it takes.
+      const auto head = write_checkpoint(target, tail_, replica_);
+      if (head) {
+        target.set_word(kReleasedOffset, head->position);
+        target.set_word(kAppliedOffset, head->sequence);
+        target.set_word(kAppendedOffset, head->sequence);
+        progress = Refill::Progress::caught_up;
+      } else if (head.error() == CheckpointError::attach_pending) {
+        more = true;
+        continue;
+      } else {
+        set_.report({Report::Kind::refill_failed, i, static_cast<std::uint64_t>(head.error())});
+        refills_[i].reset();
+        continue;
+      }
+    }
+    if (progress == Refill::Progress::restarted) {
+      set_.report({Report::Kind::refill_restarted, i, 0});
+    }
+    if (progress != Refill::Progress::caught_up) {
+      more = true;
+      continue;
+    }
+    for (const Link& one : links_) {
+      const Seat* seat = replica_.ledger().find(one.domid);
+      if (one.serial == 0 || seat == nullptr) continue;
+      Intent intent{};
+      intent.serial = one.serial;
+      intent.epoch = seat->epoch;
+      intent.in_after = seat->in;
+      intent.out_after = one.out;
+      intent.logged_after = one.logged;
+      intent.domid = one.domid;
+      target.set_intent(seat->slot, intent);
+    }
+    set_.join(i);
+    refills_[i].reset();
+  }
+  return more;
+}
+
+Vote Primary::compare() const {
+  std::uint64_t sequence = tail_.sequence;
+  for (std::size_t i = 0; i < kBackups; ++i) {
+    if (!set_.is_member(i)) continue;
+    const auto applied = set_.region(i)->word(kAppliedOffset);
+    if (applied) sequence = std::min(sequence, *applied);
+  }
+  std::array<std::optional<std::uint64_t>, kReplicas> digests;
+  const auto& [ours, digest] = digests_[sequence % kDigests];
+  if (sequence != 0 && ours == sequence) digests[0] = digest;
+  for (std::size_t i = 0; i < kBackups; ++i) {
+    if (set_.is_member(i)) digests[i + 1] = set_.region(i)->digest(sequence);
+  }
+  return vote(digests);
+}
+
+}  // namespace ppvmm::replication

@@ -1,0 +1,153 @@
+/// The primary: the one of the three that guests talk to. It joins the machine to the rings, writes
+/// every state-changing event into the members' logs before anything of it is visible, and can
+/// die between any two stores.
+///
+/// A shell: maps rings, feeds facts and kicks, calls run() until it says `idle`, then carries out
+/// take_effects() and sends an event to every domain in take_notifications(). It calls advance()
+/// when time has passed, and maintain() when there is nothing better to do.
+///
+/// Spec: docs/replication.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "replication/event.hpp"
+#include "replication/reconcile.hpp"
+#include "replication/refill.hpp"
+#include "replication/replica.hpp"
+#include "replication/replica_set.hpp"
+#include "replication/ring_port.hpp"
+#include "replication/vote.hpp"
+
+namespace ppvmm::replication {
+
+struct PrimaryOptions {
+  Geometry geometry;    ///< Of regions that this primary formats.
+  std::uint64_t key{};  ///< The set's secret; after a recovery: that of the regions.
+  /// A backup that keeps a full log full for so long is dropped.
+  std::uint64_t stuck_after_ms{100};
+};
+
+class Primary {
+ public:
+  enum class Run : std::uint8_t {
+    idle,     ///< Nothing left to do.
+    more,     ///< The budget is used up; call again.
+    log_full  ///< A backup must release log first; call again later.
+  };
+
+  /// `state` and `set` from recover(), or an empty machine and an empty set on the host's first
+  /// start. Seats without a ring wait for adopt().
+  Primary(Restored state, ReplicaSet set, const PrimaryOptions& options);
+
+  // --- Rings
+
+  /// After a rebirth, once for every seat: the ring page of `domid`, which is mapped again. Finds
+  /// out what has happened on it and goes on from there. False: no such seat.
+  bool adopt(DomId domid, SharedMemory page);
+  /// The domain's ring may have work. Unknown domains are ignored.
+  void kick(DomId domid);
+  /// Serves kicked domains in turn, one request each, `budget` requests in all.
+  Run run(std::uint64_t budget);
+
+  // --- Facts. False: the log is full, nothing has happened, tell me again later.
+
+  /// The first domain's ring, at the host's start. Ignored if it has a seat already.
+  [[nodiscard]] bool connect(DomId domid, std::uint64_t gfn, std::uint32_t port, SharedMemory page);
+  /// The answer to an attach_domain effect. `page` is used only if `result` is attached.
+  [[nodiscard]] bool introduced(DomId domid, store::IntroduceResult result, SharedMemory page);
+  [[nodiscard]] bool domain_shutdown(DomId domid);
+  [[nodiscard]] bool domain_dead(DomId domid);
+  [[nodiscard]] bool domain_reborn(DomId domid);
+
+  /// Time has passed. Drops a stuck backup; logs a tick if one is due.
+  [[nodiscard]] bool advance(std::uint64_t now_ms);
+
+  // --- Backups
+
+  /// Memory of a new or refilled backup: will be formatted and filled by maintain().
+  void attach_region(std::size_t backup, SharedMemory memory);
+  /// The backup's memory must not be used any more.
+  void detach_region(std::size_t backup);
+  /// Fills regions that are not members, about `bytes` bytes per call. True: there is more to do.
+  bool maintain(std::uint64_t bytes);
+  /// Compares the newest digests that both backups and we have. Index 0 is the primary, then the
+  /// backups.
+  [[nodiscard]] Vote compare() const;
+
+  // --- Outputs
+
+  /// attach_domain and detach_domain; reset_ring is carried out here.
+  [[nodiscard]] std::vector<store::Effect> take_effects();
+  [[nodiscard]] std::vector<DomId> take_notifications();
+  [[nodiscard]] std::vector<Report> take_reports() { return set_.take_reports(); }
+
+  [[nodiscard]] const Replica& replica() const { return replica_; }
+  [[nodiscard]] store::Machine& machine() { return replica_.machine(); }
+  [[nodiscard]] const LogTail& tail() const { return tail_; }
+  [[nodiscard]] const ReplicaSet& set() const { return set_; }
+
+ private:
+  /// A mapped ring. What it shares with the ledger's seat is in the seat.
+  struct Link {
+    DomId domid{};
+    store::ConnId conn{};
+    RingPort ring;
+    std::uint64_t out{};        ///< Answer bytes published.
+    std::uint64_t logged{};     ///< Of these, logged ones.
+    std::uint64_t serial{};     ///< The newest intent's.
+    std::uint32_t unsettled{};  ///< Logged bytes published since the last record.
+    std::uint32_t condemned{};  ///< XENSTORE_ERROR_* to fail it with, as soon as there is log.
+    bool queued{};
+    bool notify{};
+  };
+  enum class Turn : std::uint8_t { done, again, log_full };
+
+  Link* link(DomId domid);
+  Link& add_link(DomId domid, SharedMemory page);
+  void forget_link(DomId domid);
+  void enqueue(Link& link);
+
+  Turn turn(Link& link);
+  Turn fail(Link& link, std::uint32_t error);
+  Turn take_input(Link& link, Seat& seat);
+  Turn take_read(Link& link, Seat& seat, Event& event);
+  Turn take_logged(Link& link, Event& event);
+  void publish_logged(Link& link, Seat& seat);
+  void publish(Link& link, Seat& seat, std::span<const std::byte> bytes, std::uint64_t in_count,
+               std::uint64_t logged_count);
+  void consume(Link& link, const Seat& seat);
+
+  /// Executes and logs an event; nothing if the log is full, else the input bytes taken.
+  std::optional<std::size_t> commit(Event event);
+  bool commit_fact(Event::Kind kind, DomId domid);
+  bool room_for(std::size_t input_bytes);
+  /// Logs what must be in the log before the next event: a tick whose time has come, and
+  /// settlements that one record cannot carry.
+  void prepare_log();
+  [[nodiscard]] std::size_t unsettled() const;
+  void log(const Event& event);
+  void after_event();
+
+  Replica replica_;
+  LogTail tail_;
+  ReplicaSet set_;
+  PrimaryOptions options_;
+  std::vector<Link> links_;  // ascending by domid
+  std::vector<DomId> queue_;
+  std::vector<Settlement> settlements_;
+  std::vector<store::Effect> effects_;
+  std::vector<std::byte> record_;
+  std::vector<std::byte> input_;
+  std::array<std::optional<Refill>, kBackups> refills_;
+  std::array<std::pair<std::uint64_t, std::uint64_t>, kDigests> digests_{};
+  std::uint64_t now_ms_{};
+  std::uint64_t logged_ms_{};  ///< The clock of the newest record.
+  std::optional<std::uint64_t> blocked_since_ms_;
+};
+
+}  // namespace ppvmm::replication

@@ -1,0 +1,28 @@
+/// Single words that say something important about a region: 48 bits of value and 16 bits that
+/// check it. A store of one word is never torn, and a flipped bit is seen.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "abi/checksum.hpp"
+
+namespace ppvmm::replication {
+
+inline constexpr std::uint64_t kSealedMax = (std::uint64_t{1} << 48) - 1;
+
+/// `place` (the word's offset in the region) keeps one word from passing for another.
+constexpr std::uint64_t seal(std::uint64_t key, std::uint64_t place, std::uint64_t value) {
+  const std::uint64_t check = abi::checksum({key, place, value & kSealedMax});
+  return (check << 48) | (value & kSealedMax);
+}
+
+/// The value, or nothing when the word was damaged or never written.
+constexpr std::optional<std::uint64_t> unseal(std::uint64_t key, std::uint64_t place,
+                                              std::uint64_t word) {
+  const std::uint64_t value = word & kSealedMax;
+  if (seal(key, place, value) != word) return std::nullopt;
+  return value;
+}
+
+}  // namespace ppvmm::replication

@@ -1,0 +1,55 @@
+/// A view of memory that another domain may read, write or corrupt while we use it.
+///
+/// Rules: a value is loaded once and then checked; bytes are copied out before anybody looks at
+/// them; a word that publishes something is stored with release order after what it publishes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ppvmm::replication {
+
+/// Told before every store. Production passes none; the simulator numbers the stores and takes
+/// them back from the one at which it lets the writer die.
+class StoreObserver {
+ public:
+  virtual ~StoreObserver() = default;
+  /// `size` (at most 8) bytes at `at` are about to change.
+  virtual void before_store(std::byte* at, std::size_t size) = 0;
+};
+
+/// Offsets are in bytes and must lie inside; callers check them against size(), because they come
+/// from a layout and never from the memory itself. Copies are shallow. The memory and the observer
+/// must outlive the view.
+class SharedMemory {
+ public:
+  SharedMemory() = default;
+  explicit SharedMemory(std::span<std::byte> bytes, StoreObserver* observer = nullptr)
+      : bytes_{bytes}, observer_{observer} {}
+
+  [[nodiscard]] std::size_t size() const { return bytes_.size(); }
+  [[nodiscard]] bool empty() const { return bytes_.empty(); }
+  /// The part of `size` bytes from `offset` on.
+  [[nodiscard]] SharedMemory part(std::size_t offset, std::size_t size) const {
+    return SharedMemory{bytes_.subspan(offset, size), observer_};
+  }
+
+  /// One naturally aligned word, acquire order.
+  [[nodiscard]] std::uint32_t load32(std::size_t offset) const;
+  [[nodiscard]] std::uint64_t load64(std::size_t offset) const;
+  /// One naturally aligned word, release order.
+  void store32(std::size_t offset, std::uint32_t value);
+  void store64(std::size_t offset, std::uint64_t value);
+
+  /// Copies out; the copy is private and stays what it is.
+  void read(std::size_t offset, std::span<std::byte> out) const;
+  /// Copies in, in no promised order: what it completes is published by a store64 after it.
+  void write(std::size_t offset, std::span<const std::byte> bytes);
+
+ private:
+  std::span<std::byte> bytes_;
+  StoreObserver* observer_{};
+};
+
+}  // namespace ppvmm::replication

@@ -1,0 +1,113 @@
+// The region: hostile or damaged memory is refused, sealed words and intents notice flipped bits.
+#include "replication/region.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "../memory.hpp"
+#include "replication/sealed.hpp"
+
+namespace ppvmm::replication {
+namespace {
+
+using test::kSmall;
+
+constexpr std::uint64_t kKey = 42;
+
+Intent intent_with(std::uint64_t serial, std::uint64_t in_after) {
+  Intent intent{};
+  intent.serial = serial;
+  intent.in_after = in_after;
+  return intent;
+}
+
+TEST(RegionTest, OpensWhatWasFormatted) {
+  auto memory = test::region_memory();
+  EXPECT_FALSE(Region::open(memory.shared())) << "zeroed memory";
+  ASSERT_TRUE(Region::format(memory.shared(), kSmall, kKey));
+  const auto region = Region::open(memory.shared());
+  ASSERT_TRUE(region);
+  EXPECT_EQ(region->geometry(), kSmall);
+  EXPECT_EQ(region->key(), kKey);
+  EXPECT_EQ(region->membership(), (Membership{0, Membership::State::joining}));
+}
+
+TEST(RegionTest, EveryFlippedBitOfTheIdentityIsRefused) {
+  auto memory = test::region_memory();
+  ASSERT_TRUE(Region::format(memory.shared(), kSmall, kKey));
+  for (std::size_t at = 0; at < sizeof(Identity); ++at) {
+    memory.flip(at, static_cast<unsigned>(at % 8));
+    EXPECT_FALSE(Region::open(memory.shared())) << at;
+    memory.flip(at, static_cast<unsigned>(at % 8));
+  }
+  EXPECT_TRUE(Region::open(memory.shared()));
+}
+
+TEST(RegionTest, RefusesSizesThatDoNotFit) {
+  test::Memory memory{region_bytes(kSmall) - 8};
+  EXPECT_EQ(Region::format(memory.shared(), kSmall, kKey).error(), RegionError::bad_geometry);
+  auto enough = test::region_memory();
+  constexpr std::uint64_t kKiB = 1 << 10;
+  for (const Geometry& wrong :
+       {Geometry{kKiB, 64 * kKiB, 32}, Geometry{65 * kKiB, 64 * kKiB, 32},
+        Geometry{64 * kKiB, 100, 32}, Geometry{64 * kKiB, 64 * kKiB, 0},
+        Geometry{64 * kKiB, 64 * kKiB, 33}, Geometry{1ull << 40, 64 * kKiB, 32}}) {
+    EXPECT_FALSE(Region::format(enough.shared(), wrong, kKey));
+  }
+}
+
+TEST(RegionTest, FormattingForgetsTheFormerLife) {
+  auto memory = test::region_memory();
+  auto region = *Region::format(memory.shared(), kSmall, kKey);
+  region.set_membership({7, Membership::State::member});
+  region.set_intent(3, intent_with(5, 0));
+  region.set_digest(9, 99);
+  region = *Region::format(memory.shared(), kSmall, kKey);
+  EXPECT_EQ(region.membership(), (Membership{0, Membership::State::joining}));
+  EXPECT_FALSE(region.intent(3, 5));
+  EXPECT_FALSE(region.digest(9));
+}
+
+TEST(RegionTest, IntentsAndDigestsNoticeFlips) {
+  auto memory = test::region_memory();
+  auto region = *Region::format(memory.shared(), kSmall, kKey);
+  region.set_intent(31, intent_with(4, 100));
+  region.set_intent(31, intent_with(5, 130));
+  ASSERT_TRUE(region.intent(31, 4));
+  EXPECT_EQ(region.intent(31, 4)->in_after, 100u);
+  EXPECT_EQ(region.intent(31, 5)->in_after, 130u);
+  memory.flip(kIntentsOffset + 31 * 128 + 17, 2);  // the even half
+  EXPECT_FALSE(region.intent(31, 4));
+  EXPECT_TRUE(region.intent(31, 5));
+
+  region.set_digest(64 + 3, 0xD16E57);
+  EXPECT_EQ(region.digest(64 + 3), 0xD16E57u);
+  EXPECT_FALSE(region.digest(3)) << "another lap of the digest ring";
+  memory.flip(kDigestsOffset + 3 * sizeof(Digest) + 8, 0);
+  EXPECT_FALSE(region.digest(64 + 3));
+}
+
+TEST(RegionTest, MembershipIsAllOrNothing) {
+  auto memory = test::region_memory();
+  auto region = *Region::format(memory.shared(), kSmall, kKey);
+  const Membership membership{123456, Membership::State::dropped};
+  region.set_membership(membership);
+  EXPECT_EQ(region.membership(), membership);
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    memory.flip(kMembershipOffset + bit / 8, bit % 8);
+    EXPECT_FALSE(region.membership()) << bit;
+    memory.flip(kMembershipOffset + bit / 8, bit % 8);
+  }
+}
+
+TEST(SealedTest, OneWordDoesNotPassForAnother) {
+  const std::uint64_t word = seal(kKey, kReleasedOffset, 77);
+  EXPECT_EQ(unseal(kKey, kReleasedOffset, word), 77u);
+  EXPECT_FALSE(unseal(kKey, kAppliedOffset, word));
+  EXPECT_FALSE(unseal(kKey + 1, kReleasedOffset, word));
+  EXPECT_FALSE(unseal(kKey, kReleasedOffset, 0)) << "zeroed memory";
+}
+
+}  // namespace
+}  // namespace ppvmm::replication
