@@ -16,8 +16,7 @@ DOM0_TOOLS = ["xl", "xenstored", "oxenstored", "xenconsoled", "xenconsole", "xen
 STORE_TOOLS = ["xenstore", *(f"xenstore-{verb}" for verb in ("chmod exists list ls read rm watch write".split()))]
 DOM0_MODULES = ["xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd", "xenfs", "xen-netback", "xen-blkback",
                 "virtio_pci", "virtio_console", "loop", "bridge", "xen-pciback"]
-GUEST_MODULES = ["xen-netfront", "xen-blkfront", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs",
-                 "xen-pcifront", "e1000e", "nvme"]
+GUEST_MODULES = ["xen-netfront", "xen-blkfront", "xen-pcifront", "e1000e", "nvme"]
 
 
 class Builder:
@@ -38,6 +37,8 @@ class Builder:
         self._libraries: set[str] = set()
         busybox = image.root / "bin/busybox"
         self.archive.copy("usr/bin/busybox", busybox)
+        # The C library opens this one by name, when a thread is cancelled (xl, xenstore-watch).
+        self.archive.copy("usr/lib/x86_64-linux-gnu/libgcc_s.so.1", _first(image, "libgcc_s.so.1"))
         applets = subprocess.run([busybox, "--list-full"], capture_output=True, text=True, check=True).stdout
         for applet in applets.split():
             place = applet if applet.startswith("usr/") else f"usr/{applet}"
@@ -99,7 +100,6 @@ def _dom0(image: Image, start: bytes) -> bytes:
         archive.link(f"usr/sbin/{tool}", f"/{XEN_BIN}/{tool}")
     for tool in STORE_TOOLS:
         builder.program(f"usr/bin/{tool}", root / "usr/bin" / tool)
-    builder.archive.copy("usr/lib/x86_64-linux-gnu/libgcc_s.so.1", _first(image, "libgcc_s.so.1"))
     builder.modules(DOM0_MODULES, "etc/modules")
     for script in sorted((root / "etc/xen/scripts").iterdir()):
         archive.copy(f"etc/xen/scripts/{script.name}", script)
