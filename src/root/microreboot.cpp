@@ -103,14 +103,6 @@ Result<void> Microreboot::enter(const abi::Vitals& before, std::optional<Events:
   return link ? events.notify(*link) : Result<void>{};
 }
 
-// When Xen could not push an exception onto the unikernel's stack (it overflowed) it crashed the
-// domain and still owes that exception: it delivers it at the first instruction of the new life,
-// where it looks like a fault of the re-entry point itself. That settles the debt; entering once
-// more goes through. (create_bounce_frame in Xen's x86_64/entry.S clears it only on delivery.)
-bool Microreboot::owed_exception(const VitalsView& vitals) const {
-  return vitals.page().fault.rip == entry_.rip;
-}
-
 Result<MicrorebootTimes> Microreboot::run(abi::FaultKind cause, VitalsView& vitals, Events& events,
                                           std::optional<Events::Port> link,
                                           std::chrono::milliseconds limit) {
@@ -126,13 +118,7 @@ Result<MicrorebootTimes> Microreboot::run(abi::FaultKind cause, VitalsView& vita
   if (const auto done = xen_->unpause(domid_); !done) return std::unexpected(done.error());
   const std::uint64_t entered = now_ns();
 
-  auto ready = wait_ready(*xen_, domid_, vitals, before.incarnation, events, limit);
-  if (!ready && owed_exception(vitals)) {
-    if (const auto again = enter(before, link, events); !again) {
-      return std::unexpected(again.error());
-    }
-    ready = wait_ready(*xen_, domid_, vitals, before.incarnation, events, limit);
-  }
+  const auto ready = wait_ready(*xen_, domid_, vitals, before.incarnation, events, limit);
   if (!ready) return std::unexpected(ready.error());
   const std::uint64_t end = now_ns();
   times.pause = paused - begin;

@@ -60,7 +60,6 @@ class Microreboot {
   void quiet_events(std::optional<std::uint32_t> supervisor_port) const;
   [[nodiscard]] Result<void> enter(const abi::Vitals& before, std::optional<Events::Port> link,
                                    Events& events) const;
-  [[nodiscard]] bool owed_exception(const VitalsView& vitals) const;
 
   const Xen* xen_;
   DomId domid_;

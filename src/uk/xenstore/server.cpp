@@ -13,8 +13,8 @@ constexpr store::DomId kDom0 = 0;
 
 kernel::Level level_of(store::LogRecord::Level level) {
   switch (level) {
+    // The machine writes these only while somebody asked for them (`xenstore-control log on`).
     case store::LogRecord::Level::debug:
-      return kernel::Level::debug;
     case store::LogRecord::Level::info:
       return kernel::Level::info;
     case store::LogRecord::Level::warning:
