@@ -160,6 +160,22 @@ std::expected<Port, Error> bind_virq(std::uint32_t virq) {
   return checked(result, request.port);
 }
 
+DomId own_domain() {
+  static DomId own = DOMID_SELF;
+  if (own != DOMID_SELF) return own;
+  // A port reserved for ourselves: its status names the domain it is reserved for.
+  const auto port = alloc_unbound(DOMID_SELF);
+  if (!port) return own;
+  evtchn_status_t status{};
+  status.dom = DOMID_SELF;
+  status.port = *port;
+  if (abi::event_channel_op(EVTCHNOP_status, status) == 0 && status.status == EVTCHNSTAT_unbound) {
+    own = status.u.unbound.dom;
+  }
+  close(*port);
+  return own;
+}
+
 void close(Port port) {
   if (port == 0 || port >= kPorts) return;
   handle(port, nullptr, nullptr);

@@ -38,6 +38,10 @@ using Handler = void (*)(void* context, Port port);
 /// Closes the port and forgets its handler. Unknown ports are ignored.
 void close(Port port);
 
+/// This domain's own id, which Xen tells a PV domain only in passing; 0x7FF0 (DOMID_SELF) if it
+/// could not be learned.
+[[nodiscard]] DomId own_domain();
+
 /// Handles the port's events from now on and unmasks it. `handler` null: masks it.
 void handle(Port port, Handler handler, void* context);
 /// Tells the other end. A port that is not connected drops it, as Xen does.

@@ -14,7 +14,8 @@
 namespace ppvmm::kernel {
 namespace {
 
-constexpr Nanoseconds kLastWords = 100 * time::kMillisecond;
+/// How long an image waits at its end for a reader of its console.
+constexpr Nanoseconds kLastWords = time::kSecond;
 
 StackRange stack_of(std::uint64_t address) {
   const StackRange main{address_of(&ppvmm_main_bottom[0]), address_of(&ppvmm_main_stack[0])};

@@ -42,6 +42,9 @@ class Mapping {
   /// Keeps it mapped over microreboots; survived(tag) finds it. False if the tag is taken or the
   /// table full. unmap() ends it for good.
   [[nodiscard]] bool survive(std::uint32_t tag);
+  /// Lets go of it without unmapping: it stays mapped for the rest of this life and, if it was told
+  /// to survive, for the next.
+  void leave() { data_ = nullptr; }
 
  private:
   friend std::expected<Mapping, Error> map(DomId, GrantRef, Access);

@@ -95,8 +95,10 @@ trap_common:
     movl trap_depth(%rip), %ecx
     xorl %ebp, %ebp
     call ppvmm_trap
-    /* Returns only when a probe expected this trap. */
+    /* Returns only when a probe expected this trap (0), or when it belongs to the life before (1). */
     movl $0, trap_depth(%rip)
+    testl %eax, %eax
+    jnz ppvmm_reentry
     movq probe_stack(%rip), %rsp
     movq probe_frame(%rip), %rbp
     movq $0, probe_stack(%rip)

@@ -15,8 +15,8 @@ extern std::uint64_t ppvmm_probe_armed;
 int ppvmm_probe_read(std::uint64_t address);
 int ppvmm_probe_write(std::uint64_t address, std::uint8_t value);
 int ppvmm_probe_call(std::uint64_t address);
-void ppvmm_trap(const ppvmm::kernel::SavedRegisters* registers, const std::uint64_t* frame,
-                std::uint32_t vector, std::uint32_t depth);
+int ppvmm_trap(const ppvmm::kernel::SavedRegisters* registers, const std::uint64_t* frame,
+               std::uint32_t vector, std::uint32_t depth);
 }
 
 namespace ppvmm::kernel {
@@ -26,6 +26,8 @@ constexpr std::uint32_t kExceptions = 32;
 constexpr std::uint32_t kFailsafe = 32;
 constexpr std::size_t kStubBytes = 16;
 constexpr std::uint32_t kPageFault = 14;
+constexpr int kLandInProbe = 0;
+constexpr int kEnterAgain = 1;
 /// Vectors for which the processor pushes an error code (Intel SDM vol. 3, table 6-1, and 21, #CP).
 constexpr std::uint32_t kWithErrorCode =
     1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17 | 1u << 21;
@@ -68,12 +70,13 @@ bool call_traps(std::uint64_t address) {
 }  // namespace traps
 }  // namespace ppvmm::kernel
 
-/// From start.S, on the trap stack. `frame` is what Xen pushed above rcx and r11.
-void ppvmm_trap(const ppvmm::kernel::SavedRegisters* registers, const std::uint64_t* frame,
-                std::uint32_t vector, std::uint32_t depth) {
+/// From start.S, on the trap stack. `frame` is what Xen pushed above rcx and r11. Returns 0 to land
+/// in the armed probe, 1 to enter again.
+int ppvmm_trap(const ppvmm::kernel::SavedRegisters* registers, const std::uint64_t* frame,
+               std::uint32_t vector, std::uint32_t depth) {
   using namespace ppvmm;
   using namespace ppvmm::kernel;
-  if (ppvmm_probe_armed != 0 && depth == 1) return;
+  if (ppvmm_probe_armed != 0 && depth == 1) return kLandInProbe;
 
   Trap trap{};
   trap.registers = registers;
@@ -85,6 +88,9 @@ void ppvmm_trap(const ppvmm::kernel::SavedRegisters* registers, const std::uint6
     trap.error_code = static_cast<std::uint32_t>(*frame++);
   }
   trap.rip = frame[0];
+  // The first instruction of the re-entry point cannot fault. A trap there is one that Xen could
+  // not deliver to the last incarnation, whose stack had overflowed, and still owed to this vCPU.
+  if (trap.rip == reinterpret_cast<Address>(&ppvmm_reentry)) return kEnterAgain;
   trap.rflags = frame[2];
   trap.rsp = frame[3];
   if (vector == kPageFault) {

@@ -167,6 +167,11 @@ int console(const Common& common, const std::string& name, bool follow, bool pee
   if (!events) return complain(events.error());
   const auto port = events->bind(record_of->built.domid, record_of->built.console_port);
   if (!port) return complain(port.error());
+  // A domain being destroyed stays until its last page is unmapped, and this reader maps one.
+  const auto alive = [&] {
+    const auto facts = xen->domain(record_of->built.domid);
+    return facts && !facts->dying;
+  };
   do {
     const std::string text = reader->take();
     if (!text.empty()) {
@@ -178,7 +183,7 @@ int console(const Common& common, const std::string& name, bool follow, bool pee
     if (const auto heard = events->wait(std::chrono::milliseconds(1000)); !heard) {
       return complain(heard.error());
     }
-  } while (xen->domain(record_of->built.domid));
+  } while (alive());
   return kDone;
 }
 
