@@ -175,6 +175,30 @@ std::optional<std::uint64_t> Machine::next_deadline_ms() const {
   return earliest;
 }
 
+std::uint64_t Machine::now_ms() const {
+  return state_->now_ms;
+}
+
+std::vector<Effect> Machine::attached() const {
+  std::vector<Effect> result;
+  for (const auto& domain : state_->domains.all()) {
+    if (domain->connection == nullptr) continue;
+    result.push_back({.kind = Effect::Kind::attach_domain,
+                      .domid = domain->domid,
+                      .gfn = domain->gfn,
+                      .port = domain->port});
+  }
+  return result;
+}
+
+std::vector<ConnId> Machine::sockets() const {
+  std::vector<ConnId> result;
+  for (const auto& connection : state_->connections) {
+    if (connection->socket()) result.push_back(connection->id);
+  }
+  return result;
+}
+
 std::vector<Effect> Machine::take_effects() {
   return std::exchange(state_->effects, {});
 }

@@ -140,6 +140,8 @@ class Machine {
   /// Time has passed; `now_ms` never decreases. Drives expiry of unread events and throttling of
   /// conflicting writers.
   void advance(std::uint64_t now_ms);
+  /// The time of the latest advance(). A shell that starts from a loaded state counts on from here.
+  [[nodiscard]] std::uint64_t now_ms() const;
   /// When advance() must be called at the latest, or nothing when no timer runs.
   [[nodiscard]] std::optional<std::uint64_t> next_deadline_ms() const;
 
@@ -152,12 +154,20 @@ class Machine {
   // --- State hand-over (docs/designs/xenstore-migration.md, version 1)
   // -----------------------------------------
 
-  /// The whole state as a migration stream: nodes, connections with unread input and unsent output,
-  /// watches, transactions. load(dump()) gives a machine whose dump() is the same bytes.
+  /// The whole state as a migration stream (docs/xenstore-stream.md): nodes, connections with
+  /// unread input and unsent output, watches, transactions. load(dump()) gives a machine whose
+  /// dump() is the same bytes and which goes on as this one would. Effects, log records and the
+  /// list of ready connections are the present shell's and not part of it: take them first.
   [[nodiscard]] std::vector<std::byte> dump() const;
   /// A machine from a stream. Hostile input is refused with a reason and never trusted for sizes.
   [[nodiscard]] static std::expected<Machine, StreamError> load(Options options,
                                                                 std::span<const std::byte> stream);
+
+  /// For a shell that starts from a loaded state: the domains whose rings it must map (it does not
+  /// report introduced() for them), and the sockets of a shell that is gone, to be disconnected
+  /// unless their descriptors were handed over. All connections are listed by take_ready().
+  [[nodiscard]] std::vector<Effect> attached() const;
+  [[nodiscard]] std::vector<ConnId> sockets() const;
 
   // --- Observation
   // -------------------------------------------------------------------------------------------

@@ -145,4 +145,16 @@ bool OutputQueue::restore(std::span<const std::byte> bytes, std::size_t partial,
   return true;
 }
 
+bool OutputQueue::restore_sent(std::size_t count) {
+  if (messages_.empty()) return false;
+  Message& first = messages_.front();
+  if (first.size + count > sizeof(MessageHeader) + kPayloadMax) return false;
+  forget_event(first);
+  first.event = false;
+  first.start -= count;  // before the bytes that are kept: never looked at
+  first.size += static_cast<std::uint32_t>(count);
+  sent_of_first_ = count;
+  return true;
+}
+
 }  // namespace ppvmm::store

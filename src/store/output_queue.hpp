@@ -105,6 +105,14 @@ class OutputQueue {
   /// the queue as it was, if the bytes are not that. The queue must be empty.
   [[nodiscard]] bool restore(std::span<const std::byte> bytes, std::size_t partial,
                              std::uint64_t deadline_ms);
+  /// Also for loading: what the bytes do not tell of the message at `index`.
+  void restore_detail(std::size_t index, std::uint64_t deadline_ms, Cause cause) {
+    messages_[index].deadline_ms = deadline_ms;
+    messages_[index].cause = cause;
+  }
+  /// Also for loading: `count` bytes of the first message were sent before. False if none can have
+  /// been, or not so many.
+  [[nodiscard]] bool restore_sent(std::size_t count);
 
  private:
   template <class Left>

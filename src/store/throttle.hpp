@@ -6,6 +6,7 @@
 /// those in need take first. So bursts pass, and only a lasting flood is slowed down.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -25,6 +26,9 @@ class Throttle {
   bool refill(Domain& domain, std::uint64_t now_ms);
   /// When the debt will be paid, if there is one.
   [[nodiscard]] std::optional<std::uint64_t> free_at_ms(const Domain& domain) const;
+  /// What is saved up for all domains, for dumping and loading a state.
+  [[nodiscard]] std::int64_t reserve() const { return reserve_; }
+  void restore_reserve(std::int64_t reserve) { reserve_ = std::min(reserve, kReserve); }
 
  private:
   // In thousandths of a write.

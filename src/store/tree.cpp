@@ -74,6 +74,21 @@ void Tree::set_permissions(std::string_view path, const PermissionRef& permissio
   if (ledger_ != nullptr) ledger_->added(path, *slot);
 }
 
+void Tree::restore(std::string_view path, std::string_view value, const PermissionRef& permissions,
+                   std::uint64_t value_generation, std::uint64_t children_generation) {
+  if (find(path).node != nullptr) {
+    set_value(path, value, value_generation);
+    set_permissions(path, permissions);
+  } else {
+    const bool top_level = path == "/" || path[0] == '@';
+    Node& parent = *own(top_level ? std::string_view() : parent_path(path));
+    const std::uint64_t before = parent.children_generation;
+    create(path, value, permissions, value_generation);
+    parent.children_generation = before;
+  }
+  own(path)->children_generation = children_generation;
+}
+
 void Tree::erase(std::string_view path, std::uint64_t generation) {
   if (ledger_ != nullptr) {
     const Lookup found = find(path);

@@ -48,6 +48,14 @@ class Tree {
   /// Changes an existing node.
   void set_value(std::string_view path, std::string_view value, std::uint64_t generation);
   void set_permissions(std::string_view path, const PermissionRef& permissions);
+  /// Puts a node there as it was dumped: adds it, if its parent exists, or overwrites it. Nothing
+  /// else changes, the parent's generation neither.
+  void restore(std::string_view path, std::string_view value, const PermissionRef& permissions,
+               std::uint64_t value_generation, std::uint64_t children_generation);
+  /// Calls `set(value_generation, children_generation)` with both of each node, in order of names,
+  /// parents first. No snapshot of the tree may exist, as it would change with it.
+  template <class Set>
+  void restore_generations(Set set);
   /// Removes an existing node with all below it.
   void erase(std::string_view path, std::uint64_t generation);
 
@@ -111,6 +119,18 @@ void walk(const Node& top, const Node& parent, std::string path, Enter enter, Le
   }
   path.resize(top_length);
   leave(Visit{top, parent, path});
+}
+
+template <class Set>
+void Tree::restore_generations(Set set) {
+  walk(
+      *anchor_, *anchor_, std::string(),
+      [&](const Visit& visit) {
+        Node& node = const_cast<Node&>(visit.node);
+        if (&node != anchor_) set(node.value_generation, node.children_generation);
+        return true;
+      },
+      [](const Visit&) {});
 }
 
 }  // namespace ppvmm::store
