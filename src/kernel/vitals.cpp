@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernel/events.hpp"
 #include "kernel/layout.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/time.hpp"
@@ -35,6 +36,8 @@ Component component(std::string_view name) {
 void ready() {
   page().ready_ns = time::now();
   page().state = abi::LifeState::ready;
+  // Root need not look again and again: who waits for us hears of it.
+  if (page().supervisor_port != 0) events::notify(page().supervisor_port);
 }
 
 }  // namespace ppvmm::kernel::vitals

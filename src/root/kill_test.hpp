@@ -13,6 +13,7 @@
 #include "root/builder.hpp"
 #include "root/failure.hpp"
 #include "root/image.hpp"
+#include "root/microreboot.hpp"
 #include "root/summary.hpp"
 #include "root/xen.hpp"
 
@@ -32,9 +33,8 @@ struct Death {
 struct KillRecord {
   std::size_t round{};
   std::string_view death;
-  std::uint64_t detect_ns{};   ///< From the order to die until root knew.
-  std::uint64_t reentry_ns{};  ///< From there until the unikernel was ready again.
-  std::uint64_t enter_ns{};    ///< Part of reentry_ns: Xen's control calls.
+  std::uint64_t detect_ns{};  ///< From the order to die until root knew.
+  MicrorebootReport reentry;  ///< From there until the unikernel was ready again.
 };
 
 struct KillOutcome {

@@ -50,27 +50,29 @@ Result<Microreboot> Microreboot::prepare(const Xen& xen, const Image& image,
       pristine.resize(range.bytes);
       image.copy_pristine(range.va, pristine);
     }
-    ready.ranges_.push_back({std::move(*mapping), std::move(pristine)});
+    ready.ranges_.push_back(
+        {std::move(*mapping), std::move(pristine), range.access == abi::RangeAccess::read_write});
   }
   return ready;
 }
 
-std::size_t Microreboot::restored_bytes() const {
-  std::size_t sum = 0;
-  for (const Range& range : ranges_)
-    sum += range.mapping.bytes().size();
-  return sum;
-}
-
-void Microreboot::restore() const {
+// Only pages that differ are written. Code and constants nearly always are as they should be, and a
+// write to code costs every processor (and every emulator) what it had prepared from it.
+RestoredPages Microreboot::restore() const {
+  RestoredPages result;
+  const std::array<std::byte, kPageSize> zeroes{};
   for (const Range& range : ranges_) {
     const auto bytes = range.mapping.bytes();
-    if (range.pristine.empty()) {
-      std::memset(bytes.data(), 0, bytes.size());
-    } else {
-      std::memcpy(bytes.data(), range.pristine.data(), bytes.size());
+    for (std::size_t at = 0; at < bytes.size(); at += kPageSize) {
+      const std::byte* const wanted =
+          range.pristine.empty() ? zeroes.data() : range.pristine.data() + at;
+      if (std::memcmp(bytes.data() + at, wanted, kPageSize) == 0) continue;
+      std::memcpy(bytes.data() + at, wanted, kPageSize);
+      ++result.pages;
+      if (!range.writable) ++result.damaged;
     }
   }
+  return result;
 }
 
 // The reborn code starts with events masked, whatever the old life left behind: it has no handler
@@ -103,16 +105,15 @@ Result<void> Microreboot::enter(const abi::Vitals& before, std::optional<Events:
   return link ? events.notify(*link) : Result<void>{};
 }
 
-Result<MicrorebootTimes> Microreboot::run(abi::FaultKind cause, VitalsView& vitals, Events& events,
-                                          std::optional<Events::Port> link,
-                                          std::chrono::milliseconds limit) {
-  MicrorebootTimes times;
+Result<MicrorebootReport> Microreboot::run(abi::FaultKind cause, VitalsView& vitals, Events& events,
+                                           std::optional<Events::Port> link,
+                                           std::chrono::milliseconds limit) {
   const std::uint64_t begin = now_ns();
   if (const auto done = xen_->pause(domid_); !done) return std::unexpected(done.error());
   const std::uint64_t paused = now_ns();
   const abi::Vitals before = vitals.page();
   vitals.note_reboot(cause, begin);
-  restore();
+  const RestoredPages changed = restore();
   const std::uint64_t restored = now_ns();
   if (const auto done = enter(before, link, events); !done) return std::unexpected(done.error());
   if (const auto done = xen_->unpause(domid_); !done) return std::unexpected(done.error());
@@ -121,12 +122,12 @@ Result<MicrorebootTimes> Microreboot::run(abi::FaultKind cause, VitalsView& vita
   const auto ready = wait_ready(*xen_, domid_, vitals, before.incarnation, events, limit);
   if (!ready) return std::unexpected(ready.error());
   const std::uint64_t end = now_ns();
-  times.pause = paused - begin;
-  times.restore = restored - paused;
-  times.enter = entered - restored;
-  times.ready = end - entered;
-  times.total = end - begin;
-  return times;
+  return MicrorebootReport{.pause_ns = paused - begin,
+                           .restore_ns = restored - paused,
+                           .enter_ns = entered - restored,
+                           .ready_ns = end - entered,
+                           .total_ns = end - begin,
+                           .restored = changed};
 }
 
 Result<void> wait_ready(const Xen& xen, DomId domid, const VitalsView& vitals, std::uint32_t after,

@@ -22,13 +22,20 @@
 
 namespace ppvmm::root {
 
-/// Where the time of one microreboot went, in nanoseconds of root's clock.
-struct MicrorebootTimes {
-  std::uint64_t pause{};    ///< Stop the vCPU.
-  std::uint64_t restore{};  ///< Put code and data back.
-  std::uint64_t enter{};    ///< Set the registers, resume, unpause.
-  std::uint64_t ready{};    ///< From there until the unikernel says it is ready.
-  std::uint64_t total{};
+/// What putting the image back changed.
+struct RestoredPages {
+  std::size_t pages{};    ///< Pages that were not as the image has them.
+  std::size_t damaged{};  ///< Those among them that nobody may write: code or constants.
+};
+
+/// One microreboot: where the time went, in nanoseconds of root's clock.
+struct MicrorebootReport {
+  std::uint64_t pause_ns{};    ///< Stop the vCPU.
+  std::uint64_t restore_ns{};  ///< Compare the image with its pristine form and put it back.
+  std::uint64_t enter_ns{};    ///< Set the registers, resume, unpause.
+  std::uint64_t ready_ns{};    ///< From there until the unikernel says it is ready.
+  std::uint64_t total_ns{};
+  RestoredPages restored;
 };
 
 /// What must be at hand to microreboot a domain without looking anything up: maps its pages once
@@ -41,22 +48,20 @@ class Microreboot {
   /// Reboots the domain, whatever it is doing. `link` is the local port bound to its supervisor
   /// port, if there is one yet: it wakes a vCPU that sleeps and announces readiness. Waits for
   /// readiness at most `limit`; then it fails, and the domain is left as it is.
-  [[nodiscard]] Result<MicrorebootTimes> run(abi::FaultKind cause, VitalsView& vitals,
-                                             Events& events, std::optional<Events::Port> link,
-                                             std::chrono::milliseconds limit);
-
-  /// Bytes copied or zeroed by each run.
-  [[nodiscard]] std::size_t restored_bytes() const;
+  [[nodiscard]] Result<MicrorebootReport> run(abi::FaultKind cause, VitalsView& vitals,
+                                              Events& events, std::optional<Events::Port> link,
+                                              std::chrono::milliseconds limit);
 
  private:
   struct Range {
     Mapping mapping;
-    std::vector<std::byte> pristine;  ///< Empty: fill with zeroes.
+    std::vector<std::byte> pristine;  ///< Empty: zeroes.
+    bool writable;                    ///< The unikernel itself may write there.
   };
 
   Microreboot(const Xen& xen, DomId domid, EntryPoint entry, Mapping shared_info)
       : xen_(&xen), domid_(domid), entry_(entry), shared_info_(std::move(shared_info)) {}
-  void restore() const;
+  [[nodiscard]] RestoredPages restore() const;
   void quiet_events(std::optional<std::uint32_t> supervisor_port) const;
   [[nodiscard]] Result<void> enter(const abi::Vitals& before, std::optional<Events::Port> link,
                                    Events& events) const;

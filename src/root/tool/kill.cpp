@@ -36,7 +36,7 @@ ordered_json report(const KillOutcome& outcome, const std::vector<Death>& deaths
     for (const KillRecord& kill : outcome.kills) {
       if (!belongs(kill)) continue;
       detect.push_back(to_ms(kill.detect_ns));
-      reentry.push_back(to_ms(kill.reentry_ns));
+      reentry.push_back(to_ms(kill.reentry.total_ns));
     }
     if (detect.empty()) return;
     const Summary seen = summarise(detect);
@@ -61,8 +61,13 @@ ordered_json samples_of(const KillOutcome& outcome) {
     samples.push_back({{"round", kill.round + 1},
                        {"death", kill.death},
                        {"detect_ms", to_ms(kill.detect_ns)},
-                       {"reentry_ms", to_ms(kill.reentry_ns)},
-                       {"enter_ms", to_ms(kill.enter_ns)}});
+                       {"reentry_ms", to_ms(kill.reentry.total_ns)},
+                       {"pause_ms", to_ms(kill.reentry.pause_ns)},
+                       {"restore_ms", to_ms(kill.reentry.restore_ns)},
+                       {"enter_ms", to_ms(kill.reentry.enter_ns)},
+                       {"ready_ms", to_ms(kill.reentry.ready_ns)},
+                       {"restored_pages", kill.reentry.restored.pages},
+                       {"damaged_pages", kill.reentry.restored.damaged}});
   }
   return samples;
 }

@@ -96,24 +96,28 @@ int microreboot(const Common& common, const std::string& name, std::size_t times
   if (!reboot) return complain(reboot.error());
 
   std::vector<double> totals;
-  MicrorebootTimes last;
+  MicrorebootReport last;
   for (std::size_t i = 0; i < times; ++i) {
     const auto done = reboot->run(abi::FaultKind::none, watch->vitals(), watch->events(),
                                   watch->link(), common.limit());
     if (!done) return complain(done.error());
     last = *done;
-    totals.push_back(to_ms(done->total));
+    totals.push_back(to_ms(done->total_ns));
   }
   const Summary summary = summarise(totals);
-  print_table({"step of the last one", "ms"}, {{"pause", ms_text(to_ms(last.pause))},
-                                               {"restore", ms_text(to_ms(last.restore))},
-                                               {"enter", ms_text(to_ms(last.enter))},
-                                               {"ready", ms_text(to_ms(last.ready))},
-                                               {"total", ms_text(to_ms(last.total))}});
-  fmt::print("{} microreboots, {} bytes restored each: mean {} ms, p99 {} ms\n", times,
-             reboot->restored_bytes(), ms_text(summary.mean), ms_text(summary.p99));
+  print_table({"step of the last one", "ms"}, {{"pause", ms_text(to_ms(last.pause_ns))},
+                                               {"restore", ms_text(to_ms(last.restore_ns))},
+                                               {"enter", ms_text(to_ms(last.enter_ns))},
+                                               {"ready", ms_text(to_ms(last.ready_ns))},
+                                               {"total", ms_text(to_ms(last.total_ns))}});
+  fmt::print(
+      "{} microreboots: mean {} ms, p99 {} ms; the last one restored {} pages, {} of them "
+      "of code or constants\n",
+      times, ms_text(summary.mean), ms_text(summary.p99), last.restored.pages,
+      last.restored.damaged);
   return write_json(common, {{"name", name},
-                             {"restored_bytes", reboot->restored_bytes()},
+                             {"restored_pages", last.restored.pages},
+                             {"damaged_pages", last.restored.damaged},
                              {"records", {record("ppvmm", "microreboot", "ms", summary)}}});
 }
 
