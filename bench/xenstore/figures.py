@@ -16,10 +16,11 @@ PLACES = {"guest": "a guest, through its kernel", "dom0": "dom0, through its ker
           "native": "a process on the socket (native)"}
 
 
-def _finish(figure) -> str:
+def _svg(figure, room: tuple[float, float, float, float] = (0, 0, 1, 1)) -> str:
+    """The figure as an <svg> element, laid out in the part `room` of it (left, bottom, right, top)."""
     out = io.StringIO()
-    figure.tight_layout()
-    figure.savefig(out, format="svg")
+    figure.tight_layout(rect=room)
+    figure.savefig(out, format="svg", metadata={"Date": None})
     plt.close(figure)
     text = out.getvalue()
     return text[text.index("<svg"):]
@@ -37,42 +38,32 @@ def _systems(samples: Samples, metrics: list[str]) -> list[str]:
 
 
 def latency(samples: Samples, place: str) -> str | None:
-    """One group of bars for each operation: the bar is the mean, the whisker ends at p99."""
+    """For each operation two groups of bars: the mean and p99."""
     operations = [each for each in load.OPERATIONS if f"{place}.{each}" in samples.units]
-    metrics = [f"{place}.{each}" for each in operations]
-    systems = _systems(samples, metrics)
+    systems = _systems(samples, [f"{place}.{each}" for each in operations])
     if not systems:
         return None
-    figure, all_axes = plt.subplots(1, len(operations), figsize=(10, 3.2))
-    for axes, operation in zip(all_axes, operations):
+    figure, all_axes = plt.subplots(1, len(operations), figsize=(11, 3.3), squeeze=False)
+    for axes, operation in zip(all_axes[0], operations):
         for index, system in enumerate(systems):
             record = samples.record(system, f"{place}.{operation}")
             if not record:
                 continue
-            axes.bar(index, record["mean"], 0.72, color=COLOURS[system], label=NAMES[system])
-            axes.plot([index, index], [record["mean"], record["p99"]], color="#30363b", linewidth=1)
-            axes.plot([index - 0.16, index + 0.16], [record["p99"]] * 2, color="#30363b", linewidth=1)
-            axes.annotate(f"{record['mean']:.0f}", (index, record["mean"] / 2), ha="center", va="center", fontsize=8,
-                          color="white" if system == "ppvmm" else "black")
+            for group, statistic in enumerate(("mean", "p99")):
+                at = group + (index - (len(systems) - 1) / 2) * 0.28
+                axes.bar(at, record[statistic], 0.26, color=COLOURS[system], label=NAMES[system] if not group else None)
+                axes.annotate(f"{record[statistic]:.0f}", (at, record[statistic]), ha="center", va="bottom", fontsize=7,
+                              rotation=90, xytext=(0, 2), textcoords="offset points")
         axes.set_title(operation, fontsize=10)
-        axes.set_xticks([])
-        axes.set_ylim(bottom=0)
+        axes.set_xticks((0, 1), ("mean", "p99"))
+        axes.margins(y=0.22)
         axes.tick_params(labelsize=8)
         _plain(axes)
-    all_axes[0].set_ylabel("microseconds")
-    handles, labels = all_axes[0].get_legend_handles_labels()
+    all_axes[0][0].set_ylabel("microseconds")
+    handles, labels = all_axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=3, frameon=False, fontsize=9)
-    figure.suptitle(f"Seen by {PLACES[place]}: mean (bar) and p99 (whisker)", fontsize=11)
-    figure.tight_layout(rect=(0, 0.08, 1, 1))
-    return _finish_as_is(figure)
-
-
-def _finish_as_is(figure) -> str:
-    out = io.StringIO()
-    figure.savefig(out, format="svg")
-    plt.close(figure)
-    text = out.getvalue()
-    return text[text.index("<svg"):]
+    figure.suptitle(f"Seen by {PLACES[place]}", fontsize=11)
+    return _svg(figure, (0, 0.08, 1, 1))
 
 
 def throughput(samples: Samples) -> str | None:
@@ -95,7 +86,7 @@ def throughput(samples: Samples) -> str | None:
         _plain(axes)
     all_axes[0][0].set_ylabel("thousand operations a second")
     all_axes[0][-1].legend(frameon=False, fontsize=8)
-    return _finish(figure)
+    return _svg(figure)
 
 
 def scaling(samples: Samples, size: load.Size) -> str | None:
@@ -116,11 +107,11 @@ def scaling(samples: Samples, size: load.Size) -> str | None:
         axes.minorticks_off()
         axes.set_xlabel("nodes in the store")
         axes.set_title(operation, fontsize=10)
-        axes.set_ylim(bottom=0)
         _plain(axes)
+    all_axes[0].set_ylim(bottom=0)  # of all: they share it
     all_axes[0].set_ylabel("median, microseconds (native)")
     all_axes[-1].legend(frameon=False, fontsize=8)
-    return _finish(figure)
+    return _svg(figure)
 
 
 def all_figures(samples: Samples, size: load.Size) -> dict[str, str]:
