@@ -18,6 +18,7 @@ GUEST_BASE = "data/load"  # the one folder that libxl lets a guest write to
 GUEST_DONE = "guest load done"
 COMMAND_LIMIT_S = 240.0
 LARGE_LIMIT_S = 400.0
+READY_METRIC = "XenStore_uk ready after unpause"  # as lab/dom0/bin/start-xenstore reports it
 
 GUEST_TASK = """#!/bin/sh
 # Runs in the guest: the load through the guest's own kernel; results leave by the lab's agent.
@@ -120,12 +121,12 @@ def _creates(session, system, turn, size, samples) -> None:
 def _launch(session, turn, samples) -> None:
     """What the launcher of the XenStore domain reported while it brought it up, and the image's size."""
     for sample in session.reports.samples:
-        if sample["metric"] == "xenstore.ready":
+        if sample["metric"] == READY_METRIC:
             samples.add(OURS, "lab.ready", sample["unit"], turn, sample["values"])
 
 
 def image_size(samples: Samples) -> None:
-    size = build.output("xenstore.elf").stat().st_size
+    size = build.output("xenstore_uk").stat().st_size
     samples.add(OURS, "lab.image", "MiB", 0, [size / (1 << 20)])
 
 
