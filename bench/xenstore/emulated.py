@@ -16,7 +16,7 @@ XSLOAD = "/lab/bin/ppvmm-xsload"
 GUEST_NODES = 200       # a guest may own 1000 nodes by default, its clients' own nodes included
 GUEST_BASE = "data/load"  # the one folder that libxl lets a guest write to
 GUEST_DONE = "guest load done"
-COMMAND_LIMIT_S = 240.0
+COMMAND_LIMIT_S = 300.0
 LARGE_LIMIT_S = 400.0
 READY_METRIC = "XenStore_uk ready after unpause"  # as lab/dom0/bin/start-xenstore reports it
 
@@ -98,7 +98,7 @@ def _guest(session, system, turn, size, samples) -> None:
     # What lies in the guest's tree before `guest` is called goes into its initramfs too.
     _run(session, f"mkdir -p /tmp/guests/load/tree/lab/bin && cp {XSLOAD} /tmp/guests/load/tree/lab/bin/ && "
                   "guest load --task /tmp/load-task --after stay")
-    session.wait_event(GUEST_DONE, COMMAND_LIMIT_S)
+    session.wait_event(GUEST_DONE, COMMAND_LIMIT_S * (3 if session.variant.mode == "virtual" else 1))
     for operation in load.OPERATIONS:
         text = session.reports.files[f"guest-{operation}.csv"].read_text()
         samples.add(system, f"guest.{operation}", "us", turn, load.parse_samples(text))

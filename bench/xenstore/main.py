@@ -12,8 +12,8 @@ from xenstore.targets import all_targets
 
 
 def run(arguments: argparse.Namespace) -> int:
-    size = load.QUICK if arguments.quick else load.FULL
-    rounds = arguments.rounds or (1 if arguments.virtual else size.rounds)
+    size = load.VIRTUAL if arguments.virtual else load.QUICK if arguments.quick else load.FULL
+    rounds = arguments.rounds or size.rounds
     systems = [system for system in arguments.systems.split(",") if system]
     unknown = set(systems) - set(SYSTEMS)
     if unknown or not systems or rounds < 1:
