@@ -20,7 +20,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"servers are {', '.join(SYSTEMS)}, and at least one round is needed", 2)
     parts = [arguments.only] if arguments.only else ["lab"] if arguments.virtual else ["native", "lab"]
     packages.ensure("build", "lab", "test", "figures")
-    build.build("release", "ppvmm-xsload", "run-peer", *(["ppvmm-xenstored"] if OURS in systems else []))
+    programs = ["ppvmm-xsload"]
+    if "native" in parts:
+        programs += ["run-peer"] + ["ppvmm-xenstored"] * (OURS in systems)
+    if "lab" in parts and OURS in systems:
+        programs += ["ppvmm-uk", "xenstore_uk"]
+    build.build("release", *programs)
 
     result = Result("bench-xenstore", "virtual" if arguments.virtual else "wall")
     result.rounds = rounds
