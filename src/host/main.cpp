@@ -58,7 +58,8 @@ store::Machine first_state(const Settings& settings) {
 int serve(const Settings& settings) {
   open_log(settings.log_file, settings.log_level);
   raise_descriptor_limit();
-  Server server{first_state(settings), listen_on(settings.socket), settings.max_connections};
+  Server server{first_state(settings), listen_on(settings.socket), settings.max_connections,
+                settings.io};
   const FileWhileRunning socket{settings.socket};
   if (!settings.foreground && ::daemon(1, 0) != 0) throw system_failure("going to the background");
   const FileWhileRunning pid_file{settings.pid_file};

@@ -50,6 +50,8 @@ std::expected<Settings, int> parse_command_line(int argc, const char* const* arg
                                                {"warning", LogLevel::warning},
                                                {"error", LogLevel::error},
                                                {"off", LogLevel::off}};
+  const std::map<std::string, Io> transports{
+      {"auto", Io::automatic}, {"epoll", Io::epoll}, {"io_uring", Io::io_uring}};
 
   CLI::App app{
       "A XenStore server on a Unix socket, for xenstore-* and everything else that uses "
@@ -74,6 +76,10 @@ std::expected<Settings, int> parse_command_line(int argc, const char* const* arg
                  "Clients at the same time; more are refused, counted and logged")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))
       ->capture_default_str();
+  app.add_option("--io", settings.io,
+                 "How bytes travel: io_uring takes fewer system calls; auto uses it if it is there")
+      ->transform(CLI::CheckedTransformer(transports))
+      ->default_str("auto");
   app.add_option("--log-level", settings.log_level, "Least important records to log")
       ->transform(CLI::CheckedTransformer(levels))
       ->default_str("info");

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "host/log.hpp"
+#include "host/transport.hpp"
 #include "store/machine.hpp"
 
 namespace ppvmm::host {
@@ -19,6 +20,7 @@ struct Settings {
   std::filesystem::path dump;      ///< Where SIGUSR1 writes the state; empty: nowhere.
   LogLevel log_level{LogLevel::info};
   std::size_t max_connections{1024};
+  Io io{Io::automatic};
   bool foreground{true};
   store::Options machine;
 };

@@ -2,29 +2,22 @@
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cerrno>
 #include <climits>
 #include <csignal>
 #include <ctime>
-#include <optional>
 
 #include "host/log.hpp"
 
 namespace ppvmm::host {
 namespace {
 
-/// Bytes one client may send per turn: enough to batch hundreds of small requests into one system
-/// call, little enough that a turn stays far below a millisecond.
-constexpr std::size_t kTurnBytes = 32 * 1024;
-constexpr std::size_t kEventsPerRound = 64;
 constexpr int kAcceptsPerRound = 32;
 constexpr int kReadyPasses = 4;
 
@@ -66,25 +59,20 @@ Fd spare_descriptor() {
 }  // namespace
 
 struct Server::Client {
-  Fd fd;
+  Link* link{};
   store::ConnId id{};
-  std::uint32_t interest{};
   std::vector<std::byte> held{};  ///< Input that the machine did not take yet, oldest first.
   bool closed{};
 };
 
-Server::Server(store::Machine machine, Fd listener, std::size_t max_connections)
+Server::Server(store::Machine machine, Fd listener, std::size_t max_connections, Io io)
     : machine_{std::move(machine)},
       listener_{std::move(listener)},
-      epoll_{::epoll_create1(EPOLL_CLOEXEC)},
       signals_{signal_source()},
       spare_{spare_descriptor()},
       max_connections_{max_connections},
-      time_before_ms_{machine_.now_ms() - monotonic_ms()},
-      scratch_(kTurnBytes) {
-  if (!epoll_) throw system_failure("making an epoll set");
-  watch(listener_.get(), &listener_, EPOLLIN);
-  watch(signals_.get(), &signals_, EPOLLIN);
+      io_{io},
+      time_before_ms_{machine_.now_ms() - monotonic_ms()} {
   // In a loaded state there may be sockets of a daemon that is gone.
   for (const store::ConnId id : machine_.sockets())
     machine_.disconnect(id);
@@ -97,33 +85,28 @@ std::uint64_t Server::now_ms() const {
   return time_before_ms_ + monotonic_ms();
 }
 
-void Server::watch(int fd, void* tag, std::uint32_t events) {
-  epoll_event event{.events = events, .data = {.ptr = tag}};
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
-    throw system_failure("watching a descriptor");
-  }
+void Server::start() {
+  transport_ = make_transport(io_);
+  transport_->watch(listener_.get());
+  transport_->watch(signals_.get());
+  spdlog::debug("input and output by {}", transport_->name());
 }
 
 Wake Server::run() {
-  std::array<epoll_event, kEventsPerRound> events{};
-  while (true) {
-    const int count =
-        ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms());
-    if (count < 0 && errno != EINTR) throw system_failure("waiting for clients");
-    machine_.advance(now_ms());
-    std::optional<Wake> wake;
-    for (int i = 0; i < count; ++i) {
-      const epoll_event& event = events[static_cast<std::size_t>(i)];
-      if (event.data.ptr == &listener_) {
-        accept_clients();
-      } else if (event.data.ptr == &signals_) {
-        wake = read_signal(signals_);
-      } else {
-        on_client(*static_cast<Client*>(event.data.ptr), event.events);
-      }
-    }
+  if (!transport_) start();
+  wake_.reset();
+  while (!wake_) {
+    transport_->wait(timeout_ms(), *this);
     settle();
-    if (wake) return *wake;
+  }
+  return *wake_;
+}
+
+void Server::readable(int fd) {
+  if (fd == listener_.get()) {
+    accept_clients();
+  } else if (const auto wake = read_signal(signals_)) {
+    wake_ = wake;
   }
 }
 
@@ -138,7 +121,7 @@ int Server::timeout_ms() const {
 
 void Server::accept_clients() {
   for (int i = 0; i < kAcceptsPerRound; ++i) {
-    Fd fd{::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+    Fd fd{::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
     if (!fd) {
       if (errno == EMFILE || errno == ENFILE) {
         spare_.reset();
@@ -155,10 +138,9 @@ void Server::accept_clients() {
     }
     const store::ConnId id = machine_.connect_socket();
     auto client = std::make_unique<Client>();
-    client->fd = std::move(fd);
     client->id = id;
-    client->interest = EPOLLIN;
-    watch(client->fd.get(), client.get(), client->interest);
+    client->link = &transport_->add(std::move(fd));
+    client->link->owner = client.get();
     clients_.emplace(id, std::move(client));
   }
 }
@@ -171,20 +153,20 @@ void Server::refuse_client() {
                clients_.size(), max_connections_, refused_);
 }
 
-void Server::on_client(Client& client, std::uint32_t events) {
-  if (client.closed) return;
-  if ((events & EPOLLOUT) != 0) flush(client);
-  if (client.closed) return;
-  if ((events & EPOLLIN) != 0 && client.held.empty()) {
-    const ssize_t count = ::recv(client.fd.get(), scratch_.data(), scratch_.size(), 0);
-    if (count > 0) {
-      feed(client, std::span{scratch_}.first(static_cast<std::size_t>(count)));
-    } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
-      close(client);
-    }
-  } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
-    close(client);
-  }
+void Server::woke() {
+  machine_.advance(now_ms());
+}
+
+void Server::received(Link& link, std::span<const std::byte> bytes) {
+  feed(*static_cast<Client*>(link.owner), bytes);
+}
+
+void Server::writable(Link& link) {
+  flush(*static_cast<Client*>(link.owner));
+}
+
+void Server::gone(Link& link) {
+  close(*static_cast<Client*>(link.owner));
 }
 
 /// Hands input to the machine and answers to the client, in turns, as long as both go on; holds the
@@ -198,7 +180,7 @@ void Server::feed(Client& client, std::span<const std::byte> bytes) {
   }
   if (client.closed) return;
   if (!bytes.empty()) client.held.assign(bytes.begin(), bytes.end());
-  update_interest(client);
+  transport_->pause(*client.link, !client.held.empty());
 }
 
 void Server::feed_held(Client& client) {
@@ -211,32 +193,16 @@ void Server::flush(Client& client) {
   if (machine_.broken(client.id)) return close(client);
   for (auto waiting = machine_.to_send(client.id); !waiting.empty();
        waiting = machine_.to_send(client.id)) {
-    const ssize_t count =
-        ::send(client.fd.get(), waiting.data(), waiting.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN) return close(client);
-      break;
-    }
-    machine_.sent(client.id, static_cast<std::size_t>(count));
+    const std::size_t count = transport_->send(*client.link, waiting);
+    machine_.sent(client.id, count);
+    if (count < waiting.size()) break;
   }
-  update_interest(client);
-}
-
-void Server::update_interest(Client& client) {
-  std::uint32_t interest = 0;
-  if (client.held.empty()) interest |= EPOLLIN;
-  if (!machine_.to_send(client.id).empty()) interest |= EPOLLOUT;
-  if (interest == client.interest) return;
-  client.interest = interest;
-  epoll_event event{.events = interest, .data = {.ptr = &client}};
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client.fd.get(), &event) != 0) close(client);
 }
 
 void Server::close(Client& client) {
   if (std::exchange(client.closed, true)) return;
   machine_.disconnect(client.id);
-  client.fd.reset();
+  transport_->close(*client.link);
   const auto entry = clients_.find(client.id);
   closed_.push_back(std::move(entry->second));
   clients_.erase(entry);

@@ -1,0 +1,213 @@
+// All reads and writes of a round in one system call.
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <unordered_map>
+#include <vector>
+
+#include "host/transport.hpp"
+
+namespace ppvmm::host {
+namespace {
+
+/// Bytes that one client may send per turn, and the most of its answers that are on their way at a
+/// time: what the kernel works on must stay where it is, so each link has its own.
+constexpr std::size_t kReceiveBytes = 8 * 1024;
+constexpr std::size_t kSendBytes = 16 * 1024;
+constexpr unsigned kRequests = 256;
+constexpr unsigned kCompletions = 4096;
+
+/// Which of a link's requests a completion is for: in the low bits of its address.
+enum Tag : std::uint64_t { kReceived = 0, kSent = 1, kReadable = 2, kTagMask = 3 };
+
+struct alignas(8) UringLink final : Link {
+  Fd fd;
+  std::array<std::byte, kReceiveBytes> input{};
+  std::vector<std::byte> output;
+  bool receiving{};
+  bool sending{};
+  bool waits_for_room{};  ///< A send() took less than it was given.
+  bool paused{};
+  bool closed{};
+};
+
+class UringTransport final : public Transport {
+ public:
+  explicit UringTransport(const io_uring& ring) : ring_{ring} {}
+  ~UringTransport() override { ::io_uring_queue_exit(&ring_); }
+
+  const char* name() const override { return "io_uring"; }
+
+  void watch(int fd) override {
+    io_uring_sqe* request = next();
+    ::io_uring_prep_poll_add(request, fd, POLLIN);
+    ::io_uring_sqe_set_data64(request, static_cast<std::uint64_t>(fd) << 2U | kReadable);
+  }
+
+  /// A socket that does not block would be answered EAGAIN instead of being waited for.
+  Link& add(Fd fd) override {
+    const int flags = ::fcntl(fd.get(), F_GETFL);
+    if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags & ~O_NONBLOCK) < 0) {
+      throw system_failure("setting a socket up");
+    }
+    auto link = std::make_unique<UringLink>();
+    link->fd = std::move(fd);
+    link->output.reserve(kSendBytes);
+    UringLink& added = *link;
+    links_.emplace(&added, std::move(link));
+    receive(added);
+    return added;
+  }
+
+  std::size_t send(Link& link, std::span<const std::byte> bytes) override {
+    auto& to = static_cast<UringLink&>(link);
+    if (to.sending) {
+      to.waits_for_room = true;
+      return 0;
+    }
+    const std::size_t count = std::min(bytes.size(), kSendBytes);
+    to.output.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count));
+    to.sending = true;
+    to.waits_for_room = count < bytes.size();
+    io_uring_sqe* request = next();
+    ::io_uring_prep_send(request, to.fd.get(), to.output.data(), count, MSG_NOSIGNAL | MSG_WAITALL);
+    ::io_uring_sqe_set_data64(request, tagged(to, kSent));
+    return count;
+  }
+
+  void pause(Link& link, bool paused) override {
+    auto& at = static_cast<UringLink&>(link);
+    at.paused = paused;
+    if (!paused && !at.receiving && telling_ != &at) receive(at);
+  }
+
+  /// Requests that the kernel still works on hold the buffers: the link stays until they are back,
+  /// which the shutdown makes soon.
+  void close(Link& link) override {
+    auto& at = static_cast<UringLink&>(link);
+    at.closed = true;
+    ::shutdown(at.fd.get(), SHUT_RDWR);
+    if (!at.receiving && !at.sending) idle_.push_back(&at);
+  }
+
+  void wait(int timeout_ms, TransportEvents& events) override {
+    for (const Link* link : idle_)
+      links_.erase(link);
+    idle_.clear();
+    submit(timeout_ms);
+    events.woke();
+    io_uring_cqe* completion = nullptr;
+    for (unsigned told = 0; told < kRequests && ::io_uring_peek_cqe(&ring_, &completion) == 0;
+         ++told) {
+      const std::uint64_t data = ::io_uring_cqe_get_data64(completion);
+      const int result = completion->res;
+      ::io_uring_cqe_seen(&ring_, completion);
+      tell(data, result, events);
+    }
+  }
+
+ private:
+  static std::uint64_t tagged(UringLink& link, Tag tag) {
+    return reinterpret_cast<std::uint64_t>(&link) | tag;
+  }
+
+  io_uring_sqe* next() {
+    io_uring_sqe* request = ::io_uring_get_sqe(&ring_);
+    if (request == nullptr) {
+      submit(0);
+      request = ::io_uring_get_sqe(&ring_);
+    }
+    if (request == nullptr) {
+      errno = EBUSY;
+      throw system_failure("handing requests to io_uring");
+    }
+    return request;
+  }
+
+  void submit(int timeout_ms) {
+    __kernel_timespec limit{.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1'000'000L};
+    io_uring_cqe* ignored = nullptr;
+    const int result = timeout_ms == 0
+                           ? ::io_uring_submit_and_get_events(&ring_)
+                           : ::io_uring_submit_and_wait_timeout(
+                                 &ring_, &ignored, 1, timeout_ms < 0 ? nullptr : &limit, nullptr);
+    if (result < 0 && result != -ETIME && result != -EINTR && result != -EBUSY) {
+      errno = -result;
+      throw system_failure("waiting for clients");
+    }
+  }
+
+  void receive(UringLink& link) {
+    io_uring_sqe* request = next();
+    ::io_uring_prep_recv(request, link.fd.get(), link.input.data(), link.input.size(), 0);
+    ::io_uring_sqe_set_data64(request, tagged(link, kReceived));
+    link.receiving = true;
+  }
+
+  void tell(std::uint64_t data, int result, TransportEvents& events) {
+    if ((data & kTagMask) == kReadable) {
+      const int fd = static_cast<int>(data >> 2U);
+      events.readable(fd);
+      watch(fd);
+      return;
+    }
+    auto& link = *reinterpret_cast<UringLink*>(data & ~static_cast<std::uint64_t>(kTagMask));
+    const bool sent = (data & kTagMask) == kSent;
+    (sent ? link.sending : link.receiving) = false;
+    if (!link.closed) {
+      telling_ = &link;
+      sent ? tell_sent(link, result, events) : tell_received(link, result, events);
+      telling_ = nullptr;
+    } else if (!link.receiving && !link.sending) {
+      idle_.push_back(&link);
+      return;
+    }
+    if (!link.closed && !link.receiving && !link.paused) receive(link);
+  }
+
+  static void tell_sent(UringLink& link, int result, TransportEvents& events) {
+    if (result < 0 || static_cast<std::size_t>(result) < link.output.size()) {
+      events.gone(link);
+    } else if (link.waits_for_room) {
+      link.waits_for_room = false;
+      events.writable(link);
+    }
+  }
+
+  static void tell_received(UringLink& link, int result, TransportEvents& events) {
+    if (result > 0) {
+      events.received(link, std::span{link.input}.first(static_cast<std::size_t>(result)));
+    } else if (result == 0 || (result != -EAGAIN && result != -EINTR)) {
+      events.gone(link);
+    }
+  }
+
+  io_uring ring_;
+  std::unordered_map<const Link*, std::unique_ptr<UringLink>> links_;
+  std::vector<const Link*> idle_;  ///< Closed, and the kernel has nothing of theirs any more.
+  const Link* telling_{};          ///< Whose input is being looked at: it must not be written to.
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> make_uring_transport() {
+  io_uring ring{};
+  io_uring_params parameters{};
+  parameters.cq_entries = kCompletions;
+  // Work is done when we wait, not by interrupting us (Linux 6.1); older kernels do without.
+  parameters.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+  if (::io_uring_queue_init_params(kRequests, &ring, &parameters) != 0) {
+    parameters = {};
+    parameters.cq_entries = kCompletions;
+    parameters.flags = IORING_SETUP_CQSIZE;
+    if (::io_uring_queue_init_params(kRequests, &ring, &parameters) != 0) return nullptr;
+  }
+  return std::make_unique<UringTransport>(ring);
+}
+
+}  // namespace ppvmm::host
