@@ -46,6 +46,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("targets", nargs="*", help="CMake targets; nothing: everything")
     command.set_defaults(function=_build)
 
+    command = commands.add_parser("demo", help="boot a real Xen host on XenStore_uk and show what happens")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well as under out/")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `lab run`")
+    command.set_defaults(function=_demo)
+
     command = commands.add_parser("test", help="run test suites (none named: all)")
     command.add_argument("suite", nargs="*")
     command.add_argument("--quick", action="store_true", help="host suites only, in their short form (< 3 minutes)")
@@ -89,6 +94,11 @@ def _build(arguments) -> int:
     return 0
 
 
+def _demo(arguments) -> int:
+    packages.ensure("build", "lab", "test")
+    return importlib.import_module("ppvmm.demo").run(arguments.json, arguments.set)
+
+
 def _test(arguments) -> int:
     suites = importlib.import_module("ppvmm.suites")
     if arguments.list:
@@ -111,11 +121,7 @@ def _lab_run(arguments) -> int:
     packages.ensure("build", "lab", "test")
     scenario = importlib.import_module("ppvmm.scenario")
     chosen = scenario.load(arguments.scenario)
-    for setting in arguments.set:
-        key, found, value = setting.partition("=")
-        if not found:
-            raise UserError(f"--set wants KEY=VALUE, not {setting!r}")
-        chosen.variant.change(key, value)
+    scenario.apply(chosen, arguments.set)
     outcome = scenario.run(chosen, arguments.json)
     for problem in outcome.problems:
         say(f"PROBLEM: {problem}")

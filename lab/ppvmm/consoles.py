@@ -26,14 +26,10 @@ class Consoles:
         self._lock = threading.Lock()
         self._partial = b""
         self._xen_now = 0.0
-        self._listeners: list = []
+        self.on_dom0_start = lambda seconds: None  # called when Xen has handed over to dom0
         self.dom0_start = 0.0  # seconds between Xen's start and the start of dom0's clock
         self._marked = threading.Event()
         self._mark = 0.0
-
-    def listen(self, function) -> None:
-        """`function(name, seconds, text)` is called for every line."""
-        self._listeners.append(function)
 
     def write(self, name: str, seconds: float, text: str) -> None:
         with self._lock:
@@ -45,8 +41,6 @@ class Consoles:
             self._files[name].write(line + "\n")
             self._files[name].flush()
             self._tails[name].append(line)
-        for listener in self._listeners:
-            listener(name, seconds, text)
 
     def synchronise(self, dom0_seconds: float) -> None:
         """The agent made Xen print its mark at this time of dom0's clock; the mark carries Xen's time."""
@@ -77,6 +71,7 @@ class Consoles:
         """Learns the distance of the clocks: roughly when dom0 starts, exactly at the agent's mark."""
         if DOM0_STARTS.search(text):
             self.dom0_start = self._xen_now
+            self.on_dom0_start(self._xen_now)
         elif XEN_MARK.search(text) and not self._marked.is_set():
             self._mark = self._xen_now
             self._marked.set()

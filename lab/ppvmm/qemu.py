@@ -26,6 +26,7 @@ class Variant:
     devices: list[str] = field(default_factory=list)  # of DEVICES
     xen_args: str = ""  # further words for Xen's command line
     dom0_args: str = ""  # further words for dom0's kernel
+    cpu: str = "Haswell-noTSX,-smap,-smep"  # QEMU's model when emulated: with SMAP a PV dom0 crashes early
     accel: str = "auto"  # auto: KVM when /dev/kvm is usable and mode is wall, else tcg
 
     def change(self, key: str, value: str) -> None:
@@ -67,7 +68,7 @@ def command_line(variant: Variant, image: Image, initramfs: Path, scratch: Path)
         line += ["-accel", "kvm", "-cpu", "host"]
     else:
         threads = "single" if variant.mode == "virtual" else "multi"
-        line += ["-accel", f"tcg,thread={threads},tb-size=512", "-cpu", "Haswell-noTSX,-smap,-smep"]
+        line += ["-accel", f"tcg,thread={threads},tb-size=512", "-cpu", variant.cpu]
     if variant.mode == "virtual":
         line += ["-icount", "shift=0,sleep=off,align=off"]
     if iommu:

@@ -59,6 +59,14 @@ class Reports:
         elif kind == "error":
             self.failures.append(f"agent: {message['what']}")
 
+    def note(self, what: str, component: str, seconds: float) -> None:
+        """An event that was seen from outside: `seconds` on the machine's clock."""
+        with self._changed:
+            self._add_event(what, component, seconds)
+            self._changed.notify_all()
+        if self._on_event:
+            self._on_event(self.events[-1])
+
     def _add_event(self, what: str, component: str, stamp: float) -> None:
         self.events.append({"t_ms": round(stamp * 1000, 3), "what": what, "component": component})
 

@@ -73,6 +73,15 @@ def load(name: str) -> Scenario:
                     data.get("xenstores", [variant.xenstore]))
 
 
+def apply(scenario: Scenario, settings: list[str]) -> None:
+    """Takes over `key=value` settings of the command line."""
+    for setting in settings:
+        key, found, value = setting.partition("=")
+        if not found:
+            raise UserError(f"--set wants KEY=VALUE, not {setting!r}")
+        scenario.variant.change(key, value)
+
+
 def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True) -> Outcome:
     """Boots the scenario's machine, runs its script in dom0 and judges what was reported."""
     folder = new_folder(scenario.name)
@@ -91,12 +100,14 @@ def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True)
     try:
         session = Lab(files, scenario.targets, folder).boot(scenario.variant, on_event=on_event)
         session.put(scenario.script.encode(), "/tmp/scenario.sh")
-        done = session.run("set -e; cd /tmp; . /tmp/scenario.sh", scenario.timeout_s)
+        done = session.run("set -ex; cd /tmp; . /tmp/scenario.sh", scenario.timeout_s)
         (folder / "script.log").write_text(done.out + done.err)
+        last = "\n".join(done.out.splitlines()[-5:] + done.err.splitlines()[-10:])
         if done.timed_out:
-            problems.append(session.where(f"the script was ended by its limit of {scenario.timeout_s:.0f} s"))
+            problems.append(session.where(f"the script was ended by its limit of {scenario.timeout_s:.0f} s, in:\n{last}"))
         elif done.code:
-            problems.append(f"the script ended with {done.code}:\n" + "\n".join((done.out + done.err).splitlines()[-15:]))
+            problems.append(f"the script ended with {done.code}:\n{last}")
+        (folder / "dom0-kernel.log").write_text(session.run("dmesg", 60).out)
         session.poweroff()
     except Hung as hung:
         problems.append(str(hung))

@@ -102,6 +102,7 @@ class Session:
         self._scratch = scratch
         self.consoles = Consoles(out)
         self.reports = Reports(out, self.consoles, on_event)
+        self.consoles.on_dom0_start = lambda seconds: self.reports.note("Xen up", "xen", seconds)
         self._channel = Channel(machine.port, self.reports.take)
         threading.Thread(target=pump, args=(machine.serial, self.consoles), daemon=True).start()
 

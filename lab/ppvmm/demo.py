@@ -1,0 +1,43 @@
+"""`./ppvmm demo`: a real Xen host on XenStore_uk, its timeline, and a report of it."""
+
+import time
+from pathlib import Path
+
+from ppvmm import report, scenario, term
+from ppvmm.term import say
+
+# What a visitor is told, by the event that the machine reported.
+TOLD = {
+    "Xen up": "Xen is up",
+    "dom0 userland up": "dom0 runs",
+    "XenStore_uk starting": "root builds the XenStore domain",
+    "XenStore ready": "{store} ready: it answered its first request",
+    "dom0 attached": "dom0 is attached to it, through its own kernel",
+    "guest created": "an unmodified xl has created an unmodified Linux guest",
+    "guest userland up": "the guest's userland runs",
+    "guest userland talks to XenStore": "the guest reads and writes XenStore through its own kernel",
+    "guest saw dom0's answer": "the guest's watch saw what dom0 wrote",
+    "guest destroyed": "xl has destroyed the guest, and nothing of it is left in the tree",
+}
+
+
+def run(json_file: Path | None, settings: list[str]) -> int:
+    """Boots, shows, writes the report. Exit code 0 only when all of it was observed."""
+    chosen = scenario.load("demo")
+    scenario.apply(chosen, settings)
+    store = "XenStore_uk" if chosen.variant.xenstore == "ppvmm" else chosen.variant.xenstore
+    say(f"booting Debian's Xen under QEMU, with {store} as the host's XenStore")
+    outcome = scenario.run(chosen, json_file, verbose=True)
+    events = [dict(event, text=TOLD[event["what"]].format(store=store))
+              for event in outcome.result.events if event["what"] in TOLD]
+    checks = outcome.result.extra.get("checks", [])
+    page = report.write(outcome, events, checks, store, time.monotonic() - term.START)
+    print("\nTimeline (seconds since Xen started)")
+    for event in events:
+        print(f"  {event['t_ms'] / 1000:8.3f}  {event['text']}")
+    print(f"\n{sum(check['ok'] for check in checks)} of {len(checks)} checks in dom0 and in the guest passed.")
+    for problem in outcome.problems:
+        print(f"PROBLEM: {problem}")
+    print(f"Report: {page}\nResult: {outcome.folder / 'result.json'}")
+    print(f"{'All of it was observed' if outcome.ok else 'The demo FAILED'}, in {time.monotonic() - term.START:.0f} s.")
+    return 0 if outcome.ok else 1
