@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                          help="change the machine: xenstore, mode, cpus, memory, devices, ...")
     command.set_defaults(function=_lab_run)
+    command = verbs.add_parser("shell", help="an interactive dom0 on this terminal")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `lab run`")
+    command.set_defaults(function=_lab_shell)
     command = verbs.add_parser("list", help="name the scenarios")
     command.set_defaults(function=_lab_list)
     return parser
@@ -95,7 +98,7 @@ def _build(arguments) -> int:
 
 
 def _demo(arguments) -> int:
-    packages.ensure("build", "lab", "test")
+    packages.ensure("build", "lab")
     return importlib.import_module("ppvmm.demo").run(arguments.json, arguments.set)
 
 
@@ -118,15 +121,20 @@ def _lint(_arguments) -> int:
 
 
 def _lab_run(arguments) -> int:
-    packages.ensure("build", "lab", "test")
+    packages.ensure("build", "lab")
     scenario = importlib.import_module("ppvmm.scenario")
     chosen = scenario.load(arguments.scenario)
-    scenario.apply(chosen, arguments.set)
+    chosen.variant.apply(arguments.set)
     outcome = scenario.run(chosen, arguments.json)
     for problem in outcome.problems:
         say(f"PROBLEM: {problem}")
     say(f"{chosen.name}: {'ok' if outcome.ok else 'FAILED'}; logs and result in {outcome.folder}")
     return 0 if outcome.ok else 1
+
+
+def _lab_shell(arguments) -> int:
+    packages.ensure("build", "lab")
+    return importlib.import_module("ppvmm.shell").run(arguments.set)
 
 
 def _lab_list(_arguments) -> int:

@@ -45,6 +45,14 @@ class Variant:
             setattr(self, key, value)
         self.check()
 
+    def apply(self, settings: list[str]) -> None:
+        """Takes over `key=value` settings of a command line."""
+        for setting in settings:
+            key, found, value = setting.partition("=")
+            if not found:
+                raise UserError(f"--set wants KEY=VALUE, not {setting!r}")
+            self.change(key, value)
+
     def check(self) -> None:
         for key, allowed in (("xenstore", XENSTORES), ("mode", MODES), ("accel", ("auto", "kvm", "tcg"))):
             if getattr(self, key) not in allowed:

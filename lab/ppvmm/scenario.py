@@ -73,15 +73,6 @@ def load(name: str) -> Scenario:
                     data.get("xenstores", [variant.xenstore]))
 
 
-def apply(scenario: Scenario, settings: list[str]) -> None:
-    """Takes over `key=value` settings of the command line."""
-    for setting in settings:
-        key, found, value = setting.partition("=")
-        if not found:
-            raise UserError(f"--set wants KEY=VALUE, not {setting!r}")
-        scenario.variant.change(key, value)
-
-
 def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True) -> Outcome:
     """Boots the scenario's machine, runs its script in dom0 and judges what was reported."""
     folder = new_folder(scenario.name)

@@ -8,6 +8,7 @@
         session.events                                   # what `event` reported, stamped by the machine
 """
 
+import base64
 import shutil
 import tempfile
 import threading
@@ -133,9 +134,12 @@ class Session:
         return Done(last["code"], "".join(answer.out), "".join(answer.err), last["timed_out"],
                     (last["t"] - last["began_ns"]) / 1e9)
 
+    def start(self, command: str) -> threading.Event:
+        """Starts a command in dom0 that may run for as long as it likes; the event is set when it has ended."""
+        return self._channel.order(op="run", cmd=command, timeout_ms=0).done
+
     def put(self, source: Path | bytes, place: str, mode: int = 0o644, timeout: float = 60.0) -> None:
         """Writes a file in dom0."""
-        import base64
         data = source if isinstance(source, bytes) else source.read_bytes()
         chunk = 1 << 18
         for at in range(0, max(len(data), 1), chunk):
