@@ -76,15 +76,20 @@ std::expected<std::uint32_t, Error> map_at(std::uint32_t own_frame, DomId domid,
   if (free_record_count == 0) return std::unexpected(Error::no_space);
   const std::uint32_t record = free_records[free_record_count - 1];
   records()[record].own_frame = own_frame;
+  // Xen replaces the entry without a TLB flush, so an own page must be gone from the TLB before.
+  if (own_frame != 0 && abi::update_va_mapping(slot_address(record), 0) != 0) {
+    return std::unexpected(Error::bad_page);
+  }
   gnttab_map_grant_ref_t request{};
   request.host_addr = slot_address(record);
   request.flags = GNTMAP_host_map | (access == Access::read_only ? GNTMAP_readonly : 0u);
   request.ref = ref;
   request.dom = domid;
-  if (abi::grant_table_op(GNTTABOP_map_grant_ref, std::span{&request, 1}) != 0) {
-    return std::unexpected(Error::other);
+  const bool asked = abi::grant_table_op(GNTTABOP_map_grant_ref, std::span{&request, 1}) == 0;
+  if (!asked || request.status != GNTST_okay) {
+    if (own_frame != 0) paging::restore_page(slot_address(record));
+    return std::unexpected(asked ? error_of(request.status) : Error::other);
   }
-  if (request.status != GNTST_okay) return std::unexpected(error_of(request.status));
   records()[record].handle_and_one = request.handle + 1;
   --free_record_count;
   return record;
