@@ -185,8 +185,8 @@ TEST_P(EachTransport, SaysAgainAndAgainThatAWatchedDescriptorIsReadable) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Transports, EachTransport, ::testing::Values(Io::epoll, Io::io_uring),
-                         [](const auto& info) {
-                           return info.param == Io::epoll ? "epoll" : "io_uring";
+                         [](const auto& instance) {
+                           return instance.param == Io::epoll ? "epoll" : "io_uring";
                          });
 
 }  // namespace
