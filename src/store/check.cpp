@@ -30,7 +30,26 @@ struct Recount {
   std::uint64_t digest{};
   std::uint64_t nodes{};
   std::vector<std::pair<DomId, std::int64_t>> owned;
+  std::vector<std::pair<DomId, std::int64_t>> bytes;
 };
+
+std::int64_t of_domain(const std::vector<std::pair<DomId, std::int64_t>>& counts, DomId domid) {
+  const auto at = std::find_if(counts.begin(), counts.end(),
+                               [&](const auto& entry) { return entry.first == domid; });
+  return at == counts.end() ? 0 : at->second;
+}
+
+// Bytes that a connection takes beside the nodes.
+std::int64_t bytes_held(const Connection& connection) {
+  std::int64_t bytes = 0;
+  for (const Watch* watch : connection.watches)
+    bytes += watch->charge();
+  for (const auto& transaction : connection.transactions)
+    bytes += transaction->charge;
+  for (const OutputQueue::Message& message : connection.output.messages())
+    bytes += message.size;
+  return bytes;
+}
 
 }  // namespace
 
@@ -51,6 +70,7 @@ std::optional<std::string> find_inconsistency(const State& state) {
               digest(visit.node.value(), path_hash) + visit.node.permissions->hash * path_hash;
           ++recount.nodes;
           add_nodes(recount.owned, visit.node.permissions->owner(), 1);
+          add_nodes(recount.bytes, visit.node.permissions->owner(), Ledger::charge(visit.node));
         }
         return !wrong;
       },
@@ -59,12 +79,17 @@ std::optional<std::string> find_inconsistency(const State& state) {
   if (recount.nodes != state.ledger.nodes()) return "the number of nodes is not what was counted";
   if (recount.digest != state.ledger.digest()) return "the tree's digest is not what was summed up";
   for (const auto& domain : state.domains.all()) {
-    const auto at = std::find_if(recount.owned.begin(), recount.owned.end(),
-                                 [&](const auto& entry) { return entry.first == domain->domid; });
-    const std::int64_t owned = at == recount.owned.end() ? 0 : at->second;
+    const std::int64_t owned = of_domain(recount.owned, domain->domid);
     if (owned != std::int64_t{domain->usage.nodes}) {
       return "domain " + std::to_string(domain->domid) + " owns " + std::to_string(owned) +
              " nodes, but " + std::to_string(domain->usage.nodes) + " are counted";
+    }
+    const std::int64_t bytes =
+        of_domain(recount.bytes, domain->domid) +
+        (domain->connection == nullptr ? 0 : bytes_held(*domain->connection));
+    if (bytes != domain->usage.memory) {
+      return "domain " + std::to_string(domain->domid) + " takes " + std::to_string(bytes) +
+             " bytes, but " + std::to_string(domain->usage.memory) + " are counted";
     }
   }
   for (const auto& connection : state.connections) {

@@ -41,6 +41,7 @@ struct Domain {
   Connection* connection{};  ///< Null until attached.
   std::uint64_t gfn{};
   std::uint32_t port{};
+  bool announced{};         ///< Was attached: its end will be told by @releaseDomain.
   bool attach_requested{};  ///< The shell holds, or was asked to map, the domain's ring.
   bool reintroduction{};    ///< The pending INTRODUCE found it introduced already.
   bool shut_down{};         ///< @releaseDomain has told of the shutdown.
@@ -55,7 +56,7 @@ struct Domain {
 
   /// Nothing here outlives the domain: the record can go.
   [[nodiscard]] bool forgettable() const {
-    return connection == nullptr && !attach_requested && introductions.empty() &&
+    return connection == nullptr && !announced && !attach_requested && introductions.empty() &&
            void_reports == 0 && usage.nodes == 0;
   }
 };

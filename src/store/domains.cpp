@@ -1,5 +1,6 @@
 // The life of domains: attached, detached, gone.
 #include <algorithm>
+#include <utility>
 
 #include "store/path.hpp"
 #include "store/state.hpp"
@@ -16,6 +17,7 @@ void State::detach(Domain& domain) {
 Connection& State::attach(Domain& domain) {
   Connection& connection = add_connection(domain.domid, &domain);
   domain.connection = &connection;
+  domain.announced = true;
   domain.attach_requested = true;
   domain.shut_down = false;
   throttle.domain_added(domain, now_ms);
@@ -73,7 +75,7 @@ void State::answer_introduction(const PendingIntroduction& pending, bool attache
 
 void State::forget_domain(DomId domid) {
   Domain* domain = domains.find(domid);
-  const bool was_connected = domain != nullptr && domain->connection != nullptr;
+  const bool was_announced = domain != nullptr && std::exchange(domain->announced, false);
   if (domain != nullptr) {
     // Reports on its rings that are still to come mean nothing any more.
     domain->void_reports += static_cast<std::uint32_t>(domain->introductions.size());
@@ -94,7 +96,7 @@ void State::forget_domain(DomId domid) {
     permissions.withdraw(*list, domid);
     ledger.after_change(*list);
   }
-  if (was_connected) fire_special(kReleaseDomain);
+  if (was_announced) fire_special(kReleaseDomain);
   domain = domains.find(domid);
   if (domain == nullptr) return;
   domain->shut_down = false;

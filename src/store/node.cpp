@@ -25,6 +25,7 @@ std::size_t block_size(std::size_t name_length, std::size_t value_length) {
 
 std::uint64_t name_prefix(std::string_view name) {
   std::uint64_t prefix = 0;
+  if (name.empty()) return prefix;
   std::memcpy(&prefix, name.data(), std::min(name.size(), sizeof(prefix)));
   if constexpr (std::endian::native == std::endian::little) prefix = __builtin_bswap64(prefix);
   return prefix;

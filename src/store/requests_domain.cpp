@@ -32,10 +32,9 @@ Status do_introduce(State& state, const Request& request) {
   }
   Domain& domain = state.domains.find_or_make(*domid);
   // Introduced again: the connection starts anew with the new port, and the domain is told nothing.
-  const bool again = domain.connection != nullptr;
+  if (domain.introductions.empty()) domain.reintroduction = domain.connection != nullptr;
   if (domain.attach_requested) state.detach(domain);
   domain.attach_requested = true;
-  domain.reintroduction = again;
   domain.gfn = *gfn;
   domain.port = static_cast<std::uint32_t>(*port);
   domain.introductions.push_back({.client = request.client.id,

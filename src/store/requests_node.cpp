@@ -103,10 +103,7 @@ Status create(State& state, const Request& request, std::string_view path, std::
   }
   ++state.generation;
   const std::size_t bytes_before = state.heap.bytes();
-  for (const std::string_view node : missing) {
-    tree.create(node, node.size() == path.size() ? value : std::string_view(), permissions,
-                state.generation);
-  }
+  tree.create(path, value, permissions, state.generation);
   charge_view(state, request, bytes_before);
   return {};
 }
@@ -308,7 +305,10 @@ Status do_set_perms(State& state, const Request& request) {
     add_nodes(request.transaction->owned, after->owner(), 1);
   }
   charge_view(state, request, bytes_before);
-  if (const Status status = changed(state, request, *path, before.get()); !status) return status;
+  // An event on a special node would say that a domain came or went.
+  if (!path->starts_with('@')) {
+    if (const Status status = changed(state, request, *path, before.get()); !status) return status;
+  }
   ++state.counters.writes;
   state.acknowledge(request);
   return {};

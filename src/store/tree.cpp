@@ -49,14 +49,24 @@ Node*& Tree::own(std::string_view path) {
 
 void Tree::create(std::string_view path, std::string_view value, const PermissionRef& permissions,
                   std::uint64_t generation) {
-  const bool top_level = path == "/" || path[0] == '@';
-  Node& parent = *own(top_level ? std::string_view() : parent_path(path));
-  Node* const node = heap_.make(base_name(path), value, permissions);
-  node->value_generation = generation;
-  node->children_generation = generation;
-  insert_child(heap_, parent.children, node);
-  parent.children_generation = generation;
-  if (ledger_ != nullptr) ledger_->added(path, *node);
+  const std::size_t existing = find(path).nearest_length;
+  // From the last name upward: each new directory has one child.
+  Node* node = nullptr;
+  std::string_view rest = path;
+  for (;;) {
+    Node* const parent =
+        heap_.make(base_name(rest), node == nullptr ? value : std::string_view(), permissions);
+    parent->value_generation = generation;
+    parent->children_generation = generation;
+    parent->children = std::exchange(node, parent);
+    if (ledger_ != nullptr) ledger_->added(rest, *node);
+    const bool top_level = rest == "/" || rest[0] == '@';
+    if (top_level || parent_path(rest).size() == existing) break;
+    rest = parent_path(rest);
+  }
+  Node& ancestor = *own(path.substr(0, existing));
+  insert_child(heap_, ancestor.children, node);
+  ancestor.children_generation = generation;
 }
 
 void Tree::set_value(std::string_view path, std::string_view value, std::uint64_t generation) {

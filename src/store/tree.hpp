@@ -42,7 +42,8 @@ class Tree {
   [[nodiscard]] Snapshot snapshot() const { return {heap_, anchor_}; }
   [[nodiscard]] Lookup find(std::string_view path) const { return look_up(anchor_, path); }
 
-  /// Adds a node. Its parent exists (a special node or "/" has the anchor), itself does not.
+  /// Adds a node that does not exist, and those of its ancestors that do not: they get the same
+  /// permissions and empty values. Costs one step per name.
   void create(std::string_view path, std::string_view value, const PermissionRef& permissions,
               std::uint64_t generation);
   /// Changes an existing node.
