@@ -91,8 +91,9 @@ def command_line(variant: Variant, image: Image, initramfs: Path, scratch: Path)
                  "-device", "nvme,drive=disk0,serial=ppvmm"]
     xen = ["console=com1", "com1=115200,8n1", "console_timestamps=boot", "loglvl=all", "guest_loglvl=all",
            f"dom0_mem={variant.dom0_memory}M,max:{variant.dom0_memory}M", f"dom0_max_vcpus={variant.cpus}",
-           # QEMU's AVX instructions do not fault while CR0.TS is set, so Xen must not switch the FPU lazily: programs
-           # of dom0 would find a guest's vector registers in theirs, and crash in malloc now and then.
+           # No mitigations: emulated, they cost half of the time. But vector registers must be switched eagerly:
+           # switched lazily, dom0's programs find a guest's registers in theirs under QEMU 7.2 (seen with and without
+           # AVX) and crash in malloc now and then.
            "spec-ctrl=no,eager-fpu"]
     if iommu:
         xen.append("iommu=verbose,no-intremap")

@@ -109,7 +109,7 @@ def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True)
         problems += _judge(scenario, session.reports, result)
         result.versions |= session.versions
     result.ok = not problems
-    result.extra = {"variant": vars(scenario.variant), "problems": problems}
+    result.extra |= {"variant": vars(scenario.variant), "problems": problems}
     result.write(folder, json_file)
     return Outcome(scenario, folder, result, problems)
 

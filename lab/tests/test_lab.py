@@ -1,0 +1,153 @@
+"""Tests of the lab's own parts that need no machine: archives, libraries, results, consoles, scenarios."""
+
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from ppvmm import elf, packages, results, scenario
+from ppvmm.consoles import Consoles
+from ppvmm.cpio import Archive
+from ppvmm.qemu import Variant
+from ppvmm.reports import Reports
+from ppvmm.term import UserError
+
+
+class ArchiveTest(unittest.TestCase):
+    def test_headers_follow_the_newc_format(self):
+        archive = Archive()
+        archive.file("a/b", b"12345", 0o755)
+        data = archive.bytes()
+        self.assertEqual(len(data) % 4096, 0)
+        names, at = [], 0
+        while True:
+            self.assertEqual(data[at:at + 6], b"070701")
+            fields = [int(data[at + 6 + 8 * i:at + 14 + 8 * i], 16) for i in range(13)]
+            name = data[at + 110:at + 110 + fields[11] - 1].decode()
+            names.append((name, fields[1], fields[6]))
+            if name == "TRAILER!!!":
+                break
+            at += (110 + fields[11] + 3) // 4 * 4
+            at += (fields[6] + 3) // 4 * 4
+        self.assertEqual(names, [("a", 0o40755, 0), ("a/b", 0o100755, 5), ("TRAILER!!!", 0, 0)])
+
+    def test_the_same_entries_give_the_same_bytes(self):
+        def make():
+            archive = Archive()
+            archive.link("x", "y")
+            archive.device("dev/console", 5, 1)
+            return archive.bytes()
+        self.assertEqual(make(), make())
+
+
+class ElfTest(unittest.TestCase):
+    def test_a_program_s_libraries_are_those_the_loader_uses(self):
+        program = Path("/usr/bin/python3").resolve()
+        told = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+        expected = {line.split()[0] for line in told.splitlines() if "=>" in line}
+        folders = [Path("/usr/lib/x86_64-linux-gnu"), Path("/lib/x86_64-linux-gnu")]
+        found = elf.closure([program], folders)
+        self.assertEqual({name for name in found if not name.startswith("ld-linux")}, expected)
+
+    def test_what_is_no_elf_file_needs_nothing(self):
+        self.assertEqual(elf.needed(b"#!/bin/sh\n"), (None, []))
+
+    def test_a_missing_library_is_named(self):
+        with self.assertRaisesRegex(elf.Missing, "needs lib"):
+            elf.closure([Path("/usr/bin/python3").resolve()], [Path("/nonexistent")])
+
+
+class ResultsTest(unittest.TestCase):
+    def test_percentiles_interpolate(self):
+        self.assertEqual(results.percentile([1.0, 2.0, 3.0, 4.0], 0.5), 2.5)
+        self.assertEqual(results.percentile([7.0], 0.99), 7.0)
+        self.assertEqual(results.percentile([0.0, 10.0], 1.0), 10.0)
+
+    def test_a_record_has_the_fields_of_the_format(self):
+        record = results.record("c", "read", "us", [3.0, 1.0, 2.0])
+        self.assertEqual((record["n"], record["mean"], record["min"], record["max"]), (3, 2.0, 1.0, 3.0))
+        self.assertEqual(set(record), {"system", "metric", "unit", "n", "mean", "p50", "p95", "p99", "min", "max"})
+
+
+class ConsolesTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.consoles = Consoles(self.folder)
+        self.addCleanup(self.consoles.close)
+
+    def lines(self, name):
+        return (self.folder / f"{name}.log").read_text().splitlines()
+
+    def test_xen_and_dom0_are_separated_on_one_clock(self):
+        self.consoles.feed_serial(b"(XEN) [    1.500000] Freed 656kB init memory\r\n[    0.250000] hello\r\n(XEN) [ 2.")
+        self.consoles.feed_serial(b"000000] later\r\n")
+        self.assertEqual(self.lines("xen"), ["[    1.500000] Freed 656kB init memory", "[    2.000000] later"])
+        self.assertEqual(self.lines("dom0"), ["[    1.750000] hello"])
+
+    def test_the_mark_relates_the_clocks(self):
+        self.consoles.feed_serial(b"(XEN) [   10.000000] TSC not marked as either constant or reliable, warp=0\n")
+        self.consoles.synchronise(7.5)
+        self.assertEqual(self.consoles.dom0_start, 2.5)
+
+    def test_reports_are_stamped_from_xen_s_start(self):
+        self.consoles.dom0_start = 2.0
+        reports = Reports(self.folder, self.consoles)
+        self.addCleanup(reports.close)
+        reports.take({"k": "event", "what": "up", "component": "dom0", "t": 1_500_000_000})
+        self.assertEqual(reports.events, [{"t_ms": 3500.0, "what": "up", "component": "dom0"}])
+
+    def test_a_file_cannot_leave_the_folder_of_its_run(self):
+        reports = Reports(self.folder, self.consoles)
+        self.addCleanup(reports.close)
+        reports.take({"k": "file", "name": "../../evil", "d": "aGk=", "last": True})
+        self.assertEqual([path.parent for path in reports.files.values()], [self.folder])
+
+
+class ScenarioTest(unittest.TestCase):
+    def test_every_scenario_of_the_tree_is_sound(self):
+        self.assertTrue(scenario.names())
+        for name in scenario.names():
+            one = scenario.load(name)
+            self.assertTrue(one.summary and one.suite and one.script)
+            for source in one.files.values():
+                self.assertTrue((one.folder / source).is_file(), f"{name}: {source}")
+            self.assertTrue(one.expect or "check " in one.script, f"{name} checks nothing")
+
+    def load(self, text):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write(text)
+            file.flush()
+            return scenario.load(file.name)
+
+    def test_unknown_keys_are_named(self):
+        with self.assertRaisesRegex(UserError, "unknown keys sumary; missing keys summary"):
+            self.load('sumary = "x"\nsuite = "lab"\ntimeout_s = 1\nrun = "true"\n')
+
+    def test_settings_are_checked(self):
+        variant = Variant()
+        variant.apply(["cpus=4", "devices=nic,iommu", "xenstore=none"])
+        self.assertEqual((variant.cpus, variant.devices, variant.xenstore), (4, ["nic", "iommu"], "none"))
+        for wrong in ("cpus=many", "xenstore=mine", "devices=floppy", "colour=red", "cpus"):
+            with self.assertRaises(UserError, msg=wrong):
+                Variant().apply([wrong])
+
+
+class PackagesTest(unittest.TestCase):
+    def test_every_group_has_packages_and_each_has_a_reason(self):
+        for name in ("build", "lab", "test", "lint", "figures", "image"):
+            self.assertTrue(packages.group(name))
+        for line in (packages.LAB / "packages").read_text().splitlines():
+            if line and line[0] not in "#[":
+                self.assertRegex(line, r"^[a-z0-9.+-]+ +# \S")
+
+    def test_without_root_it_says_what_to_run(self):
+        with mock.patch("os.geteuid", return_value=1000):
+            with self.assertRaisesRegex(UserError, "sudo apt-get install .* nonexistent-package"):
+                packages._install(["nonexistent-package"])
+
+
+if __name__ == "__main__":
+    unittest.main()
