@@ -11,6 +11,11 @@ namespace {
 constexpr std::uint32_t kKib = 1024;
 /// start_info.cmd_line (public/xen.h, MAX_GUEST_CMDLINE) with its end.
 constexpr std::size_t kCmdlineRoom = MAX_GUEST_CMDLINE;
+/// XEN_DOMCTL_settscinfo: the domain reads the processor's time-stamp counter itself
+/// (TSC_MODE_NEVER_EMULATE in Xen's docs/man/xen-tscmode.7.pod). By default Xen makes every reading
+/// trap when it does not trust the counter to be the same everywhere; a unikernel is never
+/// migrated, and the clock that Xen's time records describe is per processor anyway.
+constexpr std::uint32_t kTscNative = 2;
 
 struct ReleaseImage {
   void operator()(xc_dom_image* image) const { xc_dom_release(image); }
@@ -47,6 +52,9 @@ Result<BuiltDomain> build_domain(const Xen& xen, const Image& image, DomId domid
   if (spec.cmdline.size() >= kCmdlineRoom) return refused(at("command line too long", domid));
 
   if (xc_domain_max_vcpus(control, domid, 1) != 0) return failed(at("give it a vCPU", domid));
+  if (xc_domain_set_tsc_info(control, domid, kTscNative, 0, 0, 0) != 0) {
+    return failed(at("give it the time-stamp counter", domid));
+  }
   const std::uint32_t limit_kib = spec.memory_mib * kKib + kKib;  // and room for Xen's own pages
   if (xc_domain_setmaxmem(control, domid, limit_kib) != 0) {
     return failed(at("set its memory limit", domid));
