@@ -26,7 +26,7 @@ class Size:
 
 
 FULL = Size(rounds=3, native_count=10_000, native_seconds=1.5, lab_count=600, lab_seconds=3.0, creates=3)
-QUICK = Size(rounds=3, native_count=2_000, native_seconds=0.4, lab_count=150, lab_seconds=1.0, creates=1)
+QUICK = Size(rounds=2, native_count=2_000, native_seconds=0.4, lab_count=150, lab_seconds=1.0, creates=1)
 
 # Virtual time repeats exactly: a few samples tell as much as many.
 VIRTUAL = Size(rounds=1, native_count=0, native_seconds=0, lab_count=100, lab_seconds=0.1, creates=1)

@@ -18,7 +18,7 @@ def _number(value: float | None) -> str:
 
 
 def _section(metric: str) -> str:
-    return TITLES.get(metric.split(".", 1)[0], metric)
+    return TITLES[metric.split(".", 1)[0]]
 
 
 def relation(samples: Samples, metric: str, statistic: str) -> float | None:
@@ -35,7 +35,7 @@ def table(samples: Samples, targets: list[Target]) -> str:
     """Mean and p99 of every metric; the last column is ours over the better daemon's."""
     head = f"{'':36}" + "".join(f"{NAMES[system]:>20}" for system in SYSTEMS) + f"{'ours / better':>18}"
     lines, section = [], None
-    for metric in samples.metrics():
+    for metric in sorted(samples.metrics(), key=lambda each: list(TITLES).index(each.split(".", 1)[0])):
         if _section(metric) != section:
             section = _section(metric)
             lines += ["", section, head, f"{'':36}" + f"{'mean':>11}{'p99':>9}" * 3 + f"{'mean':>10}{'p99':>8}"]
