@@ -69,7 +69,13 @@ class PermissionRef {
   PermissionList* operator->() const { return list_; }
   PermissionList& operator*() const { return *list_; }
   explicit operator bool() const { return list_ != nullptr; }
-  friend bool operator==(const PermissionRef&, const PermissionRef&) = default;
+  /// Whether both give the same rights. Lists that became equal when a domain's rights were
+  /// withdrawn are two objects, and still equal.
+  friend bool operator==(const PermissionRef& one, const PermissionRef& other) {
+    if (one.list_ == other.list_) return true;
+    return one.list_ != nullptr && other.list_ != nullptr &&
+           one.list_->hash == other.list_->hash && one.list_->entries == other.list_->entries;
+  }
 
  private:
   void release();
