@@ -15,8 +15,8 @@ until grep -q '^PPVMM-TEST' "$console"; do
     $uk microreboot "$name" --limit-ms 10000 >> "$log" 2>&1 || true
   fi
   tries=$((tries + 1))
-  [ "$tries" -lt 300 ] || break
-  usleep 50000
+  [ "$tries" -lt 100 ] || break
+  usleep 100000
 done
 $uk vitals "$name" >> "$log" 2>&1 || true
 $uk stop "$name" >> "$log" 2>&1 || true

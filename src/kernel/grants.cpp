@@ -142,8 +142,7 @@ void map_own_table() {
   }
   for (std::uint32_t i = 0; i < kTablePages; ++i) {
     const Address address = address_of(table()) + std::uint64_t{i} * kPage;
-    constexpr std::uint64_t kFlags =
-        paging::kPresent | paging::kWritable | paging::kUser | paging::kNoExecute;
+    constexpr std::uint64_t kFlags = paging::kPresent | paging::kWritable | paging::kNoExecute;
     if (abi::update_va_mapping(address, frames[i] * kPage | kFlags) != 0) {
       panic("grant table cannot be mapped");
     }

@@ -12,8 +12,9 @@ namespace {
 constexpr unsigned kLevels = 4;
 constexpr std::size_t kEntries = 512;
 constexpr std::uint64_t kFrameMask = 0x000FFFFFFFFFF000;
-/// What table entries carry. Accessed and dirty set at once saves the processor from doing it.
-constexpr std::uint64_t kTableFlags = kPresent | kWritable | kUser | 0x20 | 0x40;
+/// What table entries carry. Accessed and dirty set at once saves the processor from doing it. Not
+/// the user bit: Xen adds it, and would take a page that has it for one of a guest's user mode.
+constexpr std::uint64_t kTableFlags = kPresent | kWritable | 0x20 | 0x40;
 constexpr std::uint64_t kDataFlags = kTableFlags | kNoExecute;
 
 /// Machine frame -> pseudo-physical frame, kept by Xen, readable by every PV domain

@@ -19,8 +19,6 @@ inline constexpr std::size_t kGrantSlots = 4096;
 
 inline constexpr std::uint64_t kPresent = 1;
 inline constexpr std::uint64_t kWritable = 2;
-inline constexpr std::uint64_t kUser =
-    4;  ///< Xen sets it for PV64 guests anyway: they run in ring 3.
 inline constexpr std::uint64_t kNoExecute = std::uint64_t{1} << 63;
 
 /// Maps Xen's shared_info over its own page in the image. First life only.
