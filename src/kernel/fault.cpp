@@ -14,8 +14,9 @@
 namespace ppvmm::kernel {
 namespace {
 
-/// How long an image waits at its end for a reader of its console.
+/// How long an image waits at its end for a reader of its console; a test's verdict is worth more.
 constexpr Nanoseconds kLastWords = time::kSecond;
+constexpr Nanoseconds kVerdict = 20 * time::kSecond;
 
 StackRange stack_of(std::uint64_t address) {
   const StackRange main{address_of(&ppvmm_main_bottom[0]), address_of(&ppvmm_main_stack[0])};
@@ -88,7 +89,7 @@ void finish_test(std::string_view name, bool ok, std::string_view detail) {
   Text<console::kLongestLine> line("PPVMM-TEST {\"name\":\"", name, "\",\"ok\":", ok);
   if (!detail.empty()) line.add(',').add(detail);
   line.add('}');
-  console::drain(kLastWords);
+  console::drain(kVerdict);
   (void)console::write_line(line.view());
   vitals::page().verdict = ok ? abi::Verdict::passed : abi::Verdict::failed;
   vitals::page().state = abi::LifeState::stopping;
