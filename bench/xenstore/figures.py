@@ -37,7 +37,7 @@ def _systems(samples: Samples, metrics: list[str]) -> list[str]:
     return [system for system in SYSTEMS if any(samples.record(system, metric) for metric in metrics)]
 
 
-def latency(samples: Samples, place: str) -> str | None:
+def latency(samples: Samples, place: str, unit: str) -> str | None:
     """For each operation two groups of bars: the mean and p99."""
     operations = [each for each in load.OPERATIONS if f"{place}.{each}" in samples.units]
     systems = _systems(samples, [f"{place}.{each}" for each in operations])
@@ -59,7 +59,7 @@ def latency(samples: Samples, place: str) -> str | None:
         axes.margins(y=0.22)
         axes.tick_params(labelsize=8)
         _plain(axes)
-    all_axes[0][0].set_ylabel("microseconds")
+    all_axes[0][0].set_ylabel(unit)
     handles, labels = all_axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=3, frameon=False, fontsize=9)
     figure.suptitle(f"Seen by {PLACES[place]}", fontsize=11)
@@ -114,9 +114,10 @@ def scaling(samples: Samples, size: load.Size) -> str | None:
     return _svg(figure)
 
 
-def all_figures(samples: Samples, size: load.Size) -> dict[str, str]:
-    """Name -> SVG, those for which there are samples."""
-    made = {f"latency-{place}": latency(samples, place) for place in PLACES}
+def all_figures(samples: Samples, size: load.Size, mode: str) -> dict[str, str]:
+    """Name -> SVG, those for which there are samples. `mode`: wall or virtual."""
+    unit = "microseconds" if mode == "wall" else "thousand instructions"
+    made = {f"latency-{place}": latency(samples, place, unit) for place in PLACES}
     made["throughput"] = throughput(samples)
     made["scaling"] = scaling(samples, size)
     return {name: svg for name, svg in made.items() if svg}

@@ -80,7 +80,7 @@ def _conclude(result, samples, size, parts, remarks, problems, folder, json_file
     result.extra = {"problems": problems, "remarks": remarks, "notes": {each.name: each.note for each in targets}}
     result.write(folder, json_file)
     samples.write_csv(folder / "samples.csv")  # as the result's own, and with the round of each sample
-    drawn = figures.all_figures(samples, size)
+    drawn = figures.all_figures(samples, size, result.mode)
     for name, svg in drawn.items():
         (folder / f"{name}.svg").write_text(svg)
     (folder / "report.html").write_text(report.page(result.as_dict(), samples, targets, drawn, remarks))
