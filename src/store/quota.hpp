@@ -13,12 +13,12 @@ struct Quotas {
   std::uint32_t watches{128};      ///< Watches a domain may register.
   std::uint32_t transactions{10};  ///< Transactions a domain may have open.
   std::uint32_t node_size{2048};   ///< Bytes of one node: value, permissions and children's names.
-  std::uint32_t outstanding{20};   ///< Unanswered requests plus unread events of a domain.
+  std::uint32_t outstanding{20};   ///< Requests whose answer or events are unread.
   std::uint32_t permissions{5};    ///< Permission entries of one node.
   std::uint32_t transaction_nodes{1024};  ///< Nodes one transaction may touch.
-  std::uint32_t path_max{2048};           ///< Bytes of an absolute path.
+  std::uint32_t path_max{2048};           ///< Bytes of a path, without "/local/domain/<id>/".
   std::uint32_t memory_soft{2'000'000};   ///< Bytes a domain may use before a warning is logged.
-  std::uint32_t memory_hard{2'500'000};   ///< Bytes a domain may use; beyond: E2BIG/ENOMEM.
+  std::uint32_t memory_hard{2'500'000};   ///< Bytes a domain may use; beyond: ENOMEM.
   std::uint32_t event_expiry_ms{20'000};  ///< An unread event older than this is dropped.
 };
 
