@@ -28,3 +28,7 @@ if(PPVMM_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 endif()
+if(PPVMM_FUZZ)
+  # Coverage everywhere; only the fuzz targets link libFuzzer's main().
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
