@@ -135,6 +135,8 @@ Result<void> wait_ready(const Xen& xen, DomId domid, const VitalsView& vitals, s
   const std::uint64_t end =
       now_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(limit).count());
   while (true) {
+    // Xen is asked first: what the page says afterwards is not older than what Xen says.
+    const auto facts = xen.domain(domid);
     const abi::LifeState state = vitals.state();
     const bool reborn = vitals.incarnation() > after;
     // One that was ready and has ended since, as a test image does at once, was ready.
@@ -142,7 +144,6 @@ Result<void> wait_ready(const Xen& xen, DomId domid, const VitalsView& vitals, s
     if (reborn && state == abi::LifeState::lost) {
       return refused("the unikernel refused re-entry: what had to survive did not");
     }
-    const auto facts = xen.domain(domid);
     if (!facts) return refused("domain " + std::to_string(domid) + " is gone");
     if (facts->shut_down || facts->dying) {
       const abi::Vitals page = vitals.page();
