@@ -41,10 +41,11 @@ struct Domain {
   Connection* connection{};  ///< Null until attached.
   std::uint64_t gfn{};
   std::uint32_t port{};
-  bool announced{};         ///< Was attached: its end will be told by @releaseDomain.
-  bool attach_requested{};  ///< The shell holds, or was asked to map, the domain's ring.
-  bool reintroduction{};    ///< The pending INTRODUCE found it introduced already.
-  bool shut_down{};         ///< @releaseDomain has told of the shutdown.
+  bool announced{};                  ///< Was attached: its end will be told by @releaseDomain.
+  bool attach_requested{};           ///< The shell holds, or was asked to map, the domain's ring.
+  bool reintroduction{};             ///< The pending INTRODUCE found it introduced already.
+  bool shut_down{};                  ///< @releaseDomain has told of the shutdown.
+  std::optional<DomId> target_kept;  ///< SET_TARGET's, while an INTRODUCE renews the connection.
   std::vector<PendingIntroduction> introductions;  ///< Oldest first.
   std::uint32_t void_reports{};  ///< introduced() reports to ignore: the domain went meanwhile.
   Usage usage;

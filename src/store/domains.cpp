@@ -1,5 +1,6 @@
 // The life of domains: attached, detached, gone.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "store/path.hpp"
@@ -19,7 +20,9 @@ Connection& State::attach(Domain& domain) {
   domain.connection = &connection;
   domain.announced = true;
   domain.attach_requested = true;
-  domain.shut_down = false;
+  // What the toolstack said of the domain outlives a new introduction, as in C xenstored.
+  connection.target = std::exchange(domain.target_kept, std::nullopt);
+  if (!domain.reintroduction) domain.shut_down = false;
   throttle.domain_added(domain, now_ms);
   return connection;
 }
@@ -90,6 +93,9 @@ void State::forget_domain(DomId domid) {
   for (const auto& connection : connections) {
     if (connection->target == domid) connection->target.reset();
   }
+  for (const auto& other : domains.all()) {
+    if (other->target_kept == domid) other->target_kept.reset();
+  }
   remove_nodes_of(domid);
   for (PermissionList* list : permissions.naming(domid)) {
     ledger.before_change(*list);
@@ -100,6 +106,7 @@ void State::forget_domain(DomId domid) {
   domain = domains.find(domid);
   if (domain == nullptr) return;
   domain->shut_down = false;
+  domain->target_kept.reset();
   domain->refusals = {};
   domain->memory_warned = domain->throttle_logged = false;
   if (domain->forgettable()) domains.erase(domid);

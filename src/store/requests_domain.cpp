@@ -33,6 +33,7 @@ Status do_introduce(State& state, const Request& request) {
   Domain& domain = state.domains.find_or_make(*domid);
   // Introduced again: the connection starts anew with the new port, and the domain is told nothing.
   if (domain.introductions.empty()) domain.reintroduction = domain.connection != nullptr;
+  if (domain.connection != nullptr) domain.target_kept = domain.connection->target;
   if (domain.attach_requested) state.detach(domain);
   domain.attach_requested = true;
   domain.gfn = *gfn;

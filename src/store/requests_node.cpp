@@ -268,16 +268,20 @@ Status do_set_perms(State& state, const Request& request) {
   std::size_t offset = 0;
   const auto given = request.payload.next_string(offset);
   if (!given) return std::unexpected(Error::inval);
-  std::vector<Permission> entries;
-  while (const auto text = request.payload.next_string(offset)) {
-    const auto entry = parse_permission(*text);
-    if (!entry) return std::unexpected(Error::inval);
-    entries.push_back(*entry);
-  }
-  if (entries.empty()) return std::unexpected(Error::inval);
-  if (!request.client.privileged() && entries.size() > state.options.quotas.permissions) {
+  std::vector<std::string_view> texts;
+  while (const auto text = request.payload.next_string(offset))
+    texts.push_back(*text);
+  if (texts.empty()) return std::unexpected(Error::inval);
+  // Counted before they are looked at, as in C xenstored.
+  if (!request.client.privileged() && texts.size() > state.options.quotas.permissions) {
     state.refuse(request.client, &Quotas::permissions, "SET_PERMS");
     return std::unexpected(Error::nospc);
+  }
+  std::vector<Permission> entries;
+  for (const std::string_view text : texts) {
+    const auto entry = parse_permission(text);
+    if (!entry) return std::unexpected(Error::inval);
+    entries.push_back(*entry);
   }
   std::string buffer;
   const auto path = resolve(state, request, *given, buffer, true);

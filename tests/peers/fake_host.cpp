@@ -126,11 +126,26 @@ void FakeHost::absorb(std::uint32_t domid) const {
   }
 }
 
-void FakeHost::raise_dom_exc() {
+std::uint32_t FakeHost::offered_port(std::uint32_t domid) const {
+  return domid < kDomains ? machine_->domains[domid].offered_port.load() : 0;
+}
+
+std::uint32_t FakeHost::dom_exc_port() const {
   for (std::uint32_t number = 1; number < kPorts; ++number) {
-    Port& port = machine_->ports[number];
-    if (port.kind == Port::virq && port.peer == kVirqDomExc) raise(port, number, up_.get());
+    const Port& port = machine_->ports[number];
+    if (port.kind == Port::virq && port.peer == kVirqDomExc) return number;
   }
+  return 0;
+}
+
+void FakeHost::raise_dom_exc() {
+  if (const std::uint32_t number = dom_exc_port(); number != 0)
+    raise(machine_->ports[number], number, up_.get());
+}
+
+bool FakeHost::dom_exc_pending() const {
+  const Port& port = machine_->ports[dom_exc_port()];
+  return port.pending != 0 || port.masked != 0;
 }
 
 }  // namespace ppvmm::peers

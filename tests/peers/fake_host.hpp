@@ -38,6 +38,10 @@ class FakeHost {
   /// The domain is gone. Fires VIRQ_DOM_EXC.
   void destroy(std::uint32_t domid);
   [[nodiscard]] bool exists(std::uint32_t domid) const;
+  /// The port that INTRODUCE is to name now.
+  [[nodiscard]] std::uint32_t offered_port(std::uint32_t domid) const;
+  /// The daemon has not yet finished with a VIRQ_DOM_EXC.
+  [[nodiscard]] bool dom_exc_pending() const;
 
   /// The domain's ring page; valid until the domain is destroyed.
   [[nodiscard]] xenstore_domain_interface& ring(std::uint32_t domid) const;
@@ -54,6 +58,7 @@ class FakeHost {
   };
   void make_guest(std::uint32_t domid);
   void raise_dom_exc();
+  [[nodiscard]] std::uint32_t dom_exc_port() const;
 
   std::filesystem::path directory_;
   Machine* machine_{};
