@@ -151,7 +151,8 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::IsMember({"ppvmm", "xenstored", "oxenstored"}))
       ->capture_default_str();
-  app.add_option("--root", program.files.root, "extracted Debian packages with the daemons");
+  app.add_option("--root", program.files.root, "extracted Debian packages with the daemons")
+      ->envname("PPVMM_XEN_ROOT");
   app.add_option("--shrink", program.shrink_budget, "most runs to spend on making a finding small")
       ->capture_default_str();
   app.add_flag("--keep-going", program.keep_going, "go on after a difference");

@@ -76,6 +76,17 @@ std::vector<std::string> environment(const std::map<std::string, std::string>& c
   return result;
 }
 
+/// A directory with links to the Xen libraries of an extracted tree, and to nothing else in it: a C
+/// library from there would not fit the loader of this machine.
+fs::path xen_libraries(const PeerFiles& files, const fs::path& directory) {
+  const fs::path links = directory / "lib";
+  fs::create_directory(links);
+  for (const auto& entry : fs::directory_iterator(files.root / "usr/lib/x86_64-linux-gnu"))
+    if (entry.path().filename().string().starts_with("libxen"))
+      fs::create_symlink(fs::absolute(entry.path()), links / entry.path().filename());
+  return links;
+}
+
 /// Waits for the byte that the stand-in writes from within listen(); false when the daemon closed
 /// its end (it exited) or took too long.
 bool wait_ready(int fd) {
@@ -128,7 +139,7 @@ Peer::Peer(PeerKind kind, const FakeHost& host, const fs::path& socket, const Pe
                                              {"FAKEXEN_READY_FD", std::to_string(ends[1])},
                                              {"XENSTORED_RUNDIR", host.directory() / "run"},
                                              {"XENSTORED_PATH", place}};
-  if (files.root != "/") changes["LD_LIBRARY_PATH"] = files.root / "usr/lib/x86_64-linux-gnu";
+  if (files.root != "/") changes["LD_LIBRARY_PATH"] = xen_libraries(files, host.directory());
   std::vector<std::string> variables = environment(changes);
   const std::vector<char*> argv = pointers(arguments);
   const std::vector<char*> envp = pointers(variables);

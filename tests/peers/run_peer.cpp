@@ -40,7 +40,8 @@ int main(int argc, char** argv) {
           {"xenstored", PeerKind::xenstored}, {"oxenstored", PeerKind::oxenstored}}));
   app.add_option("--socket", socket, "path of the Unix socket it listens on")->required();
   app.add_option("--root", files.root,
-                 "directory with the extracted packages (default: the installed ones)");
+                 "directory with the extracted packages (default: the installed ones)")
+      ->envname("PPVMM_XEN_ROOT");
   app.footer(
       "Prints 'ready <pid>' when clients can connect. Stop it with SIGTERM or SIGINT.\n"
       "Exit status: 0 stopped, 1 the daemon ended or did not start, else usage.");
