@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -24,6 +26,8 @@ namespace ppvmm::root {
 namespace {
 
 constexpr const char* kBackendDevice = "/dev/xen/xenbus_backend";
+constexpr const char* kLibxlDirectory = "/var/lib/xen";
+constexpr std::uint32_t kKibPerMib = 1024;
 
 /// Lets dom0's kernel grant its store ring (as GNTTAB_RESERVED_XENSTORE) and a fresh port to
 /// `domid`.
@@ -83,7 +87,7 @@ Entries entries_of(const XenstoreStart& started, const std::string& name,
   const std::string home = fmt::format("/local/domain/{}", domid);
   const std::string console = home + "/console";
   const std::string console_back = fmt::format("/local/domain/0/backend/console/{}/0", domid);
-  const std::string memory_kib = std::to_string(memory_mib * 1024U);
+  const std::string memory_kib = std::to_string(memory_mib * kKibPerMib);
   const std::string number = std::to_string(domid);
   return {{home + "/domid", number},
           {home + "/name", name},
@@ -104,6 +108,24 @@ Entries entries_of(const XenstoreStart& started, const std::string& name,
           {console + "/ring-ref", std::to_string(started.built.console_frame)},
           // Last: who finds this entry finds the rest.
           {"/tool/xenstored/domid", number}};
+}
+
+/// libxl keeps each domain's configuration in a file and calls a domain without one broken
+/// (`xl list -l`). Its name is made of the domain's id and handle; ours has the handle zero.
+Result<void> write_config(DomId domid, const std::string& name, std::uint32_t memory_mib) {
+  const std::string path = fmt::format(
+      "{}/userdata-d.{}.00000000-0000-0000-0000-000000000000.libxl-json", kLibxlDirectory, domid);
+  const nlohmann::json config{{"c_info", {{"type", "pv"}, {"name", name}}},
+                              {"b_info",
+                               {{"max_memkb", memory_mib * kKibPerMib},
+                                {"target_memkb", memory_mib * kKibPerMib},
+                                {"type.pv", nlohmann::json::object()}}}};
+  std::ofstream file(path, std::ios::trunc);
+  // libxl takes the terminating zero for part of the file.
+  file << config.dump() << '\0';
+  file.close();
+  if (!file) return failed("write " + path);
+  return {};
 }
 
 }  // namespace
@@ -138,7 +160,7 @@ Result<void> publish_xenstore(const XenstoreStart& started, const std::string& n
       return failed("write " + path);
     }
   }
-  return {};
+  return write_config(started.built.domid, name, memory_mib);
 }
 
 }  // namespace ppvmm::root

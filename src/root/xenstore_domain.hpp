@@ -31,8 +31,8 @@ struct XenstoreStart {
                                                    DomainSpec spec,
                                                    std::chrono::milliseconds limit);
 
-/// Writes the entries by which libxl and xenconsoled find the domain: /tool/xenstored/domid, its
-/// name, memory and console.
+/// Writes the entries by which libxl and xenconsoled find the domain (/tool/xenstored/domid, its
+/// name, memory and console), and the configuration that libxl keeps of every domain.
 [[nodiscard]] Result<void> publish_xenstore(const XenstoreStart& started, const std::string& name,
                                             std::uint32_t memory_mib);
 
