@@ -8,14 +8,14 @@ console=/tmp/$name.console
 $uk start "/lab/bin/uk-$name" --name "$name" --memory 16 --limit-ms 10000 >> "$log" 2>&1 || true
 $uk console "$name" --follow > "$console" 2>&1 &
 reader=$!
-tries=0
+seconds() { cut -d. -f1 /proc/uptime; }
+end=$(($(seconds) + 40))
 until grep -q '^PPVMM-TEST' "$console"; do
   if $uk status | grep "^$name .*(shut down)" > /dev/null && [ "$lives" -gt 1 ]; then
     lives=$((lives - 1))
     $uk microreboot "$name" --limit-ms 10000 >> "$log" 2>&1 || true
   fi
-  tries=$((tries + 1))
-  [ "$tries" -lt 100 ] || break
+  [ "$(seconds)" -lt "$end" ] || break
   usleep 100000
 done
 $uk vitals "$name" >> "$log" 2>&1 || true
