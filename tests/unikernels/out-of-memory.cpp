@@ -17,8 +17,10 @@ void ppvmm_main(const ppvmm::kernel::Start& start) {
   vitals::ready();
   if (!start.reborn) {
     Link* chain = nullptr;
-    for (;;)
+    for (;;) {
       chain = new Link{chain, {}};
+      asm volatile("" : : "r"(chain) : "memory");  // or the compiler would leave it out
+    }
   }
   test::Checks checks("out-of-memory");
   const abi::Fault& fault = vitals::page().fault;
