@@ -93,14 +93,15 @@ def _lane(events: list[dict], y: int, scale: float, colour: str) -> list[str]:
     for event in events:
         x = LEFT + event["t_ms"] * scale
         label = f"{_short(event['what'])} · {event['t_ms'] / 1000:.2f}"
-        width = 6.4 * len(label)
+        width = 7.0 * len(label)
         start = min(max(x - 6, LEFT - 20), WIDTH - width - 8)
         row = next((row for row, end in enumerate(ends) if start > end + 8), len(ends))
         ends[row:row + 1] = [start + width]
         text_y = y + 24 + 17 * row
         parts.append(f'<line x1="{x:.1f}" y1="{y}" x2="{x:.1f}" y2="{text_y - 11}" stroke="{colour}" opacity=".45"/>')
         parts.append(f'<circle cx="{x:.1f}" cy="{y}" r="6" fill="{colour}"/>')
-        parts.append(f'<text x="{start:.1f}" y="{text_y}" font-size="12.5" fill="#1f2933">{_text(label)}</text>')
+        parts.append(f'<text x="{start:.1f}" y="{text_y}" font-size="12.5" fill="#1f2933" '
+                     f'stroke="#fff" stroke-width="4" paint-order="stroke">{_text(label)}</text>')
     return parts
 
 

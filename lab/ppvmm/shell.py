@@ -30,8 +30,9 @@ def run(settings: list[str]) -> int:
 
 def _connect(session: Session) -> None:
     rows, columns = _size()
-    command = (f"exec setsid -c sh -c 'stty rows {rows} cols {columns} sane; export TERM={_terminal()} PS1=\"dom0 \\w # \"; "
-               "cd /root; exec sh -i' < /dev/hvc1 > /dev/hvc1 2>&1")
+    # The trailing command keeps the outer shell waiting; without it, setsid would be a group leader and fork away.
+    command = (f"setsid -c sh -c 'stty rows {rows} cols {columns} sane; export TERM={_terminal()} PS1=\"dom0 \\w # \"; "
+               "cd /root; exec sh -i' < /dev/hvc1 > /dev/hvc1 2>&1; :")
     ended = session.start(command)
     source = sys.stdin.fileno()
     saved = termios.tcgetattr(source) if os.isatty(source) else None
@@ -66,7 +67,7 @@ def _relay(session: Session, source: int, ended) -> None:
 def _size() -> tuple[int, int]:
     try:
         size = os.get_terminal_size()
-        return size.lines, size.columns
+        return size.lines or 24, size.columns or 80
     except OSError:
         return 24, 80
 
