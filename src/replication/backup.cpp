@@ -12,7 +12,9 @@ std::expected<Backup, CheckpointError> Backup::open(Region region, const store::
   }
   auto restored = load_checkpoint(region, options);
   if (!restored) return std::unexpected{restored.error()};
-  return Backup{std::move(region), std::move(*restored), policy};
+  Backup backup{std::move(region), std::move(*restored), policy};
+  backup.publish_progress();
+  return backup;
 }
 
 Backup::Backup(Region region, Restored restored, const CheckpointPolicy& policy)
@@ -27,6 +29,11 @@ bool Backup::checkpoint_due() const {
   const std::uint64_t records = tail_.sequence - checkpointed_.sequence;
   const std::uint64_t nodes = replica_.machine().statistics().nodes;
   return records >= std::max(policy_.min_records, nodes / policy_.nodes_per_record);
+}
+
+void Backup::publish_progress() {
+  region_.set_digest(tail_.sequence, replica_.machine().tree_digest());
+  region_.set_word(kAppliedOffset, tail_.sequence);
 }
 
 Backup::Progress Backup::step(std::uint64_t budget) {
@@ -52,20 +59,33 @@ Backup::Progress Backup::step(std::uint64_t budget) {
     static_cast<void>(replica_.take_effects());
     static_cast<void>(replica_.machine().take_ready());
     tail_ = after(tail_, record_.size());
-    region_.set_digest(tail_.sequence, replica_.machine().tree_digest());
-    region_.set_word(kAppliedOffset, tail_.sequence);
+    publish_progress();
   }
   if (checkpoint_due()) {
-    const auto head = write_checkpoint(region_, tail_, replica_);
-    if (head) {
-      checkpointed_ = tail_;
-      region_.set_word(kReleasedOffset, head->position);
-      progress.checkpoint = head->sequence;
-    } else if (head.error() != CheckpointError::attach_pending) {
-      progress.checkpoint = std::unexpected{head.error()};
+    const auto written = checkpoint();
+    if (written || written.error() != CheckpointError::attach_pending) {
+      progress.checkpoint = written;
     }
   }
   return progress;
+}
+
+std::expected<std::uint64_t, CheckpointError> Backup::checkpoint() {
+  const auto head = write_checkpoint(region_, tail_, replica_);
+  if (!head) return std::unexpected{head.error()};
+  checkpointed_ = tail_;
+  region_.set_word(kReleasedOffset, head->position);
+  return head->sequence;
+}
+
+bool Backup::scrub() {
+  const auto newest = newest_checkpoint(region_);
+  if (newest && newest->sequence == checkpointed_.sequence &&
+      body_check(region_, *newest) == newest->body_check) {
+    return true;
+  }
+  static_cast<void>(checkpoint());
+  return false;
 }
 
 }  // namespace ppvmm::replication

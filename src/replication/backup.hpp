@@ -44,6 +44,11 @@ class Backup {
   /// Applies up to `budget` records, then writes a checkpoint if one is due.
   Progress step(std::uint64_t budget);
 
+  /// Looks whether the newest checkpoint is still what was written, and writes another one if not.
+  /// For idle times: what nobody reads may rot unseen, and this is what a rebirth will read.
+  /// False if it had rotted.
+  bool scrub();
+
   [[nodiscard]] const Replica& replica() const { return replica_; }
   [[nodiscard]] const LogTail& tail() const { return tail_; }
   /// Log lines of the machine, as the primary's machine gave them too.
@@ -52,6 +57,8 @@ class Backup {
  private:
   Backup(Region region, Restored restored, const CheckpointPolicy& policy);
   [[nodiscard]] bool checkpoint_due() const;
+  void publish_progress();
+  std::expected<std::uint64_t, CheckpointError> checkpoint();
 
   Region region_;
   Replica replica_;

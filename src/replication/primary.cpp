@@ -19,11 +19,10 @@ Primary::Primary(Restored state, ReplicaSet set, const PrimaryOptions& options)
                         .port = attach.port});
   }
   static_cast<void>(replica_.take_effects());
-  if (set_.members() > 0) {
-    for (std::size_t i = 0; i < kBackups; ++i) {
-      if (set_.is_member(i)) options_.key = set_.region(i)->key();
-    }
+  for (std::size_t i = 0; i < kBackups; ++i) {
+    if (set_.is_member(i)) options_.key = set_.region(i)->key();
   }
+  digests_[tail_.sequence % kDigests] = {tail_.sequence, machine().tree_digest()};
 }
 
 // --- Links
@@ -79,7 +78,8 @@ bool Primary::adopt(DomId domid, SharedMemory page) {
       if (const auto intent = set_.region(i)->intent(seat->slot, half)) intents.push_back(*intent);
     }
   }
-  const auto streams = reconcile(*seat, intents, added.ring.produced());
+  const auto newest = newest_intent(*seat, intents);
+  const auto streams = reconcile(*seat, newest, added.ring.produced());
   if (!streams || streams->logged < seat->settled) {
     added.condemned = XENSTORE_ERROR_RINGIDX;
     return true;
@@ -88,6 +88,12 @@ bool Primary::adopt(DomId domid, SharedMemory page) {
   if (!replica_.settle({domid, unsettled})) {
     added.condemned = XENSTORE_ERROR_RINGIDX;
     return true;
+  }
+  // Whoever lacks the newest intent gets it now: the next publication may tear the older half.
+  for (std::size_t i = 0; i < kBackups && newest; ++i) {
+    if (!set_.is_member(i)) continue;
+    const auto theirs = set_.region(i)->intent(seat->slot, newest->serial);
+    if (!theirs || theirs->check != newest->check) set_.region(i)->set_intent(seat->slot, *newest);
   }
   added.unsettled = unsettled;
   added.out = streams->out;

@@ -21,10 +21,16 @@ struct Streams {
   std::uint64_t serial{};  ///< The newest intent's.
 };
 
-/// `seat`: as of the end of the log. `intents`: all intact ones of the seat's slot, in any order,
-/// stale ones too. `response_index`: rsp_prod as the ring has it. Nothing if the index is neither
-/// what it was before the newest publication nor what it was after it: the ring was overwritten.
-[[nodiscard]] std::optional<Streams> reconcile(const Seat& seat, std::span<const Intent> intents,
+/// The newest publication intended for this seat, of all intact intents found in its slot, in any
+/// order, stale ones too. Nothing if none was ever intended in this epoch.
+[[nodiscard]] std::optional<Intent> newest_intent(const Seat& seat,
+                                                  std::span<const Intent> intents);
+
+/// `seat`: as of the end of the log. `response_index`: rsp_prod as the ring has it. Nothing if the
+/// index is neither what it was before the newest publication nor what it was after it: the ring
+/// was overwritten.
+[[nodiscard]] std::optional<Streams> reconcile(const Seat& seat,
+                                               const std::optional<Intent>& newest,
                                                std::uint32_t response_index);
 
 }  // namespace ppvmm::replication

@@ -36,8 +36,13 @@ Refill::Progress Refill::copy_body(const Region& source, Region& target, std::ui
     copied_ += part.size();
   }
   if (copied_ < size) return Progress::working;
-  // The source may have begun its next but one checkpoint meanwhile; the copy tells.
-  if (body_check(target, head_) != head_.body_check) return again();
+  if (body_check(target, head_) != head_.body_check) {
+    // Either the source has begun its next but one checkpoint meanwhile, or this one is damaged.
+    const auto newest = newest_checkpoint(source);
+    if (newest && newest->serial != head_.serial) return again();
+    restart();
+    return Progress::no_source;
+  }
   publish_checkpoint(target, head_);
   target.set_word(kReleasedOffset, head_.position);
   target.set_word(kAppliedOffset, head_.sequence);

@@ -17,7 +17,7 @@ class Refill {
     working,    ///< Call again.
     caught_up,  ///< The region ends where the primary's log ends: join it now.
     restarted,  ///< The source moved on, or what was copied is not what was there: begun again.
-    no_source,  ///< The source has no intact checkpoint.
+    no_source,  ///< The source has no intact checkpoint: somebody must write down the state.
   };
 
   /// Copies about `bytes` bytes from `source`, a member, into `target`. `end`: the primary's tail.
