@@ -6,7 +6,8 @@
  *
  * Two guests. A sends write, read, large read, write: its whole answer stream is known in advance.
  * B watches the node that A writes, and reads it: events come once each and in order, and a read
- * gives as many writes as events came before it.
+ * gives as many writes as events came before it. -DSMALL: A writes and reads, B only watches; for
+ * more faults at once.
  *
  * Variants that must fail, to show that the model can: -DNO_INTENT, -DANSWER_FIRST, -DONE_LOG,
  * -DNO_CONFIGURATION, -DREADS_UNORDERED, -DTORN_BELIEVED, -DNO_REPAIR.
@@ -23,15 +24,23 @@
 #endif
 
 #define CAP 2      /* messages that a ring's direction holds */
-#define NA 4       /* A's requests: write, read, large read, write */
-#define OUT_A 5    /* messages of A's answer stream: a large read has two */
-#define NB 1       /* B's requests: a read */
-#define OUT_B 3    /* two events and an answer */
 #define RECORDS 6  /* more than can be logged: 4 of A, 1 of B */
 #define B_READ 9   /* a record's content: A's request number from 1, or this */
-
-#define IS_WRITE(r) ((r) == 1 || (r) == NA)
+#ifdef SMALL
+#define NA 2       /* A's requests: write, read */
+#define OUT_A 2    /* messages of A's answer stream */
+#define NB 0       /* B's requests */
+#define OUT_B 1    /* an event */
+#define IS_WRITE(r) ((r) == 1)
+#define IS_LARGE(r) 0
+#else
+#define NA 4       /* write, read, large read, write */
+#define OUT_A 5    /* a large read has two */
+#define NB 1       /* a read */
+#define OUT_B 3    /* two events and an answer */
+#define IS_WRITE(r) ((r) == 1 || (r) == 4)
 #define IS_LARGE(r) ((r) == 3)
+#endif
 
 /* --- What outlives the primary: the guests' ring pages ... */
 byte req_prod[2], req_cons[2], rsp_prod[2], rsp_cons[2];
@@ -50,6 +59,7 @@ Slot slots[8];     /* region * 4 + guest * 2 + serial % 2 */
 
 byte crashes = CRASHES, losses = LOSSES, absences = ABSENCES;
 bit gone[2];       /* the memory was lost; the primary does not know yet */
+bit recovering;    /* a loss now would end this recovery and begin another: as if it came before */
 byte acknowledged; /* writes whose answer A has seen */
 byte events;       /* events that B has seen */
 bit b_answered;
@@ -256,6 +266,7 @@ dead:
   skip;
   /* Nothing of its own memory counts any more. */
   d_step {
+    recovering = 0;
     value = 0; current = 0; in_count = 0; out_count = 0; logged_count = 0;
     set[0] = 0; set[1] = 0; away[0] = 0; away[1] = 0;
     i = 0;
@@ -268,12 +279,12 @@ dead:
     :: g < 2 -> in[g] = 0; out[g] = 0; logged[g] = 0; total[g] = 0; serial[g] = 0; g++
     :: else -> break
     od;
-    i = 0; g = 0; best = 0; other = 0; s = 0; newest = 0; found = 0;
-    gone[0] = 0; gone[1] = 0
+    i = 0; g = 0; best = 0; other = 0; s = 0; newest = 0; found = 0
   };
 
   /* Choose the longest log among complete regions. One of two may be out of reach. */
   atomic {
+    recovering = 1; gone[0] = 0; gone[1] = 0;
     if
     :: absences > 0 && COMPLETE(0) && COMPLETE(1) -> absences--; away[0] = 1
     :: absences > 0 && COMPLETE(0) && COMPLETE(1) -> absences--; away[1] = 1
@@ -397,8 +408,7 @@ dead:
      g++
   :: else -> break
   od;
-  g = 0;
-  away[0] = 0; away[1] = 0;
+  atomic { g = 0; away[0] = 0; away[1] = 0; recovering = 0 };
 
 serve:
 end:
@@ -506,7 +516,7 @@ active proctype Fate() {
 end:
   do
   :: atomic {
-       losses > 0 && member[0] && member[1] && configuration[0] == configuration[1] ->
+       losses > 0 && !recovering && member[0] && member[1] && configuration[0] == configuration[1] ->
        losses--;
        byte lost, k;
        if

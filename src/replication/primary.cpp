@@ -121,7 +121,7 @@ bool Primary::room_for(std::size_t input_bytes) {
 
 std::optional<std::size_t> Primary::commit(Event event) {
   if (!room_for(event.bytes.size())) return std::nullopt;
-  prepare_log();
+  prepare_log(kSettlementsMax);
   event.now_ms = now_ms_;
   const auto taken = replica_.execute(event);
   if (!taken) return 0;
@@ -141,12 +141,12 @@ bool Primary::commit_fact(Event::Kind kind, DomId domid) {
   return commit(event).has_value();
 }
 
-void Primary::prepare_log() {
+void Primary::prepare_log(std::size_t unsettled_at_most) {
   // A machine's clock may jump over a span in which nothing was due, but not over a deadline: what
   // expires depends on what had left until then.
   const auto deadline = machine().next_deadline_ms();
   bool tick_needed = deadline && *deadline <= now_ms_;
-  while (tick_needed || unsettled() > kSettlementsMax) {
+  while (tick_needed || unsettled() > unsettled_at_most) {
     Event tick;
     tick.kind = Event::Kind::tick;
     tick.now_ms = tick_needed ? now_ms_ : logged_ms_;
@@ -215,7 +215,7 @@ bool Primary::advance(std::uint64_t now_ms) {
     blocked_since_ms_.reset();
   }
   if (!room_for(0)) return false;
-  prepare_log();
+  prepare_log(kSettlementsMax);
   return true;
 }
 
@@ -306,6 +306,12 @@ bool Primary::maintain(std::uint64_t bytes) {
     }
     if (progress == Refill::Progress::no_source) {
       // Nobody else has the state: we write it down ourselves, which takes as long as it takes.
+      // What has reached the rings is in it, so no later record may say so again.
+      if (!room_for(0)) {
+        more = true;
+        continue;
+      }
+      prepare_log(0);
       const auto head = write_checkpoint(target, tail_, replica_);
       if (head) {
         target.set_word(kReleasedOffset, head->position);

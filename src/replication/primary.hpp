@@ -128,7 +128,7 @@ class Primary {
   bool room_for(std::size_t input_bytes);
   /// Logs what must be in the log before the next event: a tick whose time has come, and
   /// settlements that one record cannot carry.
-  void prepare_log();
+  void prepare_log(std::size_t unsettled_at_most);
   [[nodiscard]] std::size_t unsettled() const;
   void log(const Event& event);
   void after_event();

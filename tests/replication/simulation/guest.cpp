@@ -80,6 +80,7 @@ bool Guest::reconnect() {
   tokens_.clear();
   unwatched_.clear();
   watched_.clear();
+  to_read_.clear();
   open_.clear();
   exclusive_ = false;
   return false;
@@ -199,8 +200,12 @@ void Guest::begin(const Action& action) {
       exclusive_ = true;
       begin_increment(action.path);
       break;
-    case Kind::open: begin_open(action); break;
-    case Kind::commit: begin_commit(action); break;
+    case Kind::open:
+      begin_open(action);
+      break;
+    case Kind::commit:
+      begin_commit(action);
+      break;
     case Kind::introduce:
       send(MessageType::introduce,
            terminated(std::to_string(action.domid)) + terminated(std::to_string(0x1000)) +
@@ -221,7 +226,9 @@ void Guest::begin(const Action& action) {
       send(MessageType::get_domain_path, terminated(std::to_string(domid_)),
            exactly("/local/domain/" + std::to_string(domid_)));
       break;
-    case Kind::garbage: send(MessageType{77}, terminated("?"), exactly("ENOSYS")); break;
+    case Kind::garbage:
+      send(MessageType{77}, terminated("?"), exactly("ENOSYS"));
+      break;
     case Kind::reconnect: {
       Bytes half = test::encode(MessageType::write, next_id_++, 0,
                                 terminated(own("~/never")) + std::string(1500, 'x'));
@@ -231,7 +238,9 @@ void Guest::begin(const Action& action) {
       exclusive_ = true;
       break;
     }
-    default: action.path[0] == '~' ? begin_own(action) : begin_shared(action); break;
+    default:
+      action.path[0] == '~' ? begin_own(action) : begin_shared(action);
+      break;
   }
 }
 
@@ -289,7 +298,9 @@ void Guest::begin_own(const Action& action) {
       });
       break;
     }
-    default: complain("an action that own paths do not have"); break;
+    default:
+      complain("an action that own paths do not have");
+      break;
   }
 }
 
@@ -307,8 +318,7 @@ void Guest::begin_shared(const Action& action) {
   }
   const Moment sent = shared_.now;
   send(MessageType::read, terminated(path), [this, path, sent](const Message& message) {
-    if (message.is_error() ||
-        !shared_.history.may_read(path, message.payload, sent, shared_.now)) {
+    if (message.is_error() || !shared_.history.may_read(path, message.payload, sent, shared_.now)) {
       complain("stale or unknown value at " + path + ": " + shown(message));
     }
   });
@@ -346,12 +356,13 @@ void Guest::begin_open(const Action& action) {
     const auto at = nodes_.find(path);
     send(MessageType::read, terminated(path), exactly(at == nodes_.end() ? "ENOENT" : at->second),
          id);
-    send(MessageType::write, terminated(path) + "from a transaction",
-         [this](const Message& message) {
-           exactly("OK")(message);
-           exclusive_ = false;
-         },
-         id);
+    send(
+        MessageType::write, terminated(path) + "from a transaction",
+        [this](const Message& message) {
+          exactly("OK")(message);
+          exclusive_ = false;
+        },
+        id);
   });
 }
 

@@ -28,23 +28,23 @@ using store::MessageType;
 /// knows every answer exactly.
 struct Action {
   enum class Kind : std::uint8_t {
-    write,         ///< `path` := `value`; a shared path gets a value never written before.
-    plain,         ///< `path` := `value`, whoever else writes there.
+    write,  ///< `path` := `value`; a shared path gets a value never written before.
+    plain,  ///< `path` := `value`, whoever else writes there.
     read,
     remove,
     make,
-    list,          ///< DIRECTORY of an own path.
-    watch,         ///< Registers, and from then on reads the node after each event.
+    list,   ///< DIRECTORY of an own path.
+    watch,  ///< Registers, and from then on reads the node after each event.
     unwatch,
-    increment,     ///< A transaction that adds one to the number at `path`, repeated on EAGAIN.
-    abandon,       ///< A transaction that writes `path` and is thrown away.
-    open,          ///< A transaction that reads and writes `path` and stays open until `commit`.
-    commit,        ///< Ends it; the outcome must be consistent with what others did.
-    introduce,     ///< Domain number `domid`.
-    permit,        ///< SET_PERMS of `path` to `value`.
-    domain_path,   ///< GET_DOMAIN_PATH: a read without a path.
-    garbage,       ///< A request type that nobody knows.
-    reconnect,     ///< Half a request, and then the ring is reset.
+    increment,    ///< A transaction that adds one to the number at `path`, repeated on EAGAIN.
+    abandon,      ///< A transaction that writes `path` and is thrown away.
+    open,         ///< A transaction that reads and writes `path` and stays open until `commit`.
+    commit,       ///< Ends it; the outcome must be consistent with what others did.
+    introduce,    ///< Domain number `domid`.
+    permit,       ///< SET_PERMS of `path` to `value`.
+    domain_path,  ///< GET_DOMAIN_PATH: a read without a path.
+    garbage,      ///< A request type that nobody knows.
+    reconnect,    ///< Half a request, and then the ring is reset.
   };
   Kind kind{};
   std::string path;

@@ -14,6 +14,7 @@ struct Settings {
   std::uint64_t worlds{200};
   std::uint64_t rounds{1500};
   double seconds{};
+  bool trace{};
 };
 
 struct Totals {
@@ -65,13 +66,15 @@ std::vector<Action> home_of(DomId domid) {
 }
 
 /// True when the world ends as it should.
-bool live(std::uint64_t seed, std::uint64_t rounds, Totals& totals) {
+bool live(std::uint64_t seed, const Settings& settings, Totals& totals) {
+  const std::uint64_t rounds = settings.rounds;
   Random random{seed ^ 0xFA'017};
   Setup setup;
   setup.checkpoints.min_records = 4 + random.below(200);
   setup.stuck_after_ms = 20 + random.below(100);
   setup.downtime = random.below(12);
   World world{seed, setup};
+  world.trace = settings.trace;
   auto script = boot_script({1, 2, 3});
   const auto more = random_script(random, rounds / 4, true);
   script.insert(script.end(), more.begin(), more.end());
@@ -110,7 +113,8 @@ bool live(std::uint64_t seed, std::uint64_t rounds, Totals& totals) {
   totals.damaged += world.damaged_backups;
   totals.rotten += world.rotten_checkpoints;
   if (good) return true;
-  std::fprintf(stderr, "FAILED after round %llu: %s\nreplay: --worlds 1 --seed %llu --rounds %llu\n",
+  std::fprintf(stderr,
+               "FAILED after round %llu: %s\nreplay: --worlds 1 --seed %llu --rounds %llu\n",
                static_cast<unsigned long long>(round), world.complaints().text().c_str(),
                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(rounds));
   return false;
@@ -125,7 +129,7 @@ int run(const Settings& settings) {
   bool good = true;
   for (std::uint64_t i = 0; i < settings.worlds && good; ++i) {
     if (settings.seconds > 0 && elapsed() > settings.seconds) break;
-    good = live(settings.seed + i, settings.rounds, totals);
+    good = live(settings.seed + i, settings, totals);
   }
   const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
   std::printf(
@@ -142,15 +146,17 @@ int run(const Settings& settings) {
 
 int main(int argc, char** argv) {
   ppvmm::simulation::Settings settings;
-  CLI::App app{"Simulates three replicas and their guests with random faults, and checks all that "
-               "the guests see.",
-               "replication_simulation"};
+  CLI::App app{
+      "Simulates three replicas and their guests with random faults, and checks all that "
+      "the guests see.",
+      "replication_simulation"};
   app.add_option("--seed", settings.seed, "Seed of the first world; the next has the next seed")
       ->capture_default_str();
   app.add_option("--worlds", settings.worlds, "How many worlds")->capture_default_str();
   app.add_option("--rounds", settings.rounds, "Rounds with faults in each world")
       ->capture_default_str();
   app.add_option("--seconds", settings.seconds, "Start no new world after this time; 0: no limit");
+  app.add_flag("--trace", settings.trace, "Print what happens to the three domains, and when");
   CLI11_PARSE(app, argc, argv);
   return ppvmm::simulation::run(settings);
 }

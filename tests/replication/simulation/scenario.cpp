@@ -29,13 +29,18 @@ void basics(World& world) {
 void transactions(World& world) {
   world.add_guest(0, boot_script({1, 2}) +
                          std::vector{act(Kind::increment, kCount), act(Kind::increment, kCount)});
-  const std::vector<Action> script{
-      act(Kind::write, "~/t", "0"),  act(Kind::increment, kCount),
-      act(Kind::open, "~/t"),        act(Kind::read, "~/t"),
-      act(Kind::write, "~/u", "1"),  act(Kind::commit, "~/t", "OK"),
-      act(Kind::open, "~/t"),        act(Kind::write, "~/t", "meanwhile"),
-      act(Kind::commit, "~/t", "EAGAIN"), act(Kind::abandon, "~/t"),
-      act(Kind::increment, kCount),  act(Kind::read, "~/t")};
+  const std::vector<Action> script{act(Kind::write, "~/t", "0"),
+                                   act(Kind::increment, kCount),
+                                   act(Kind::open, "~/t"),
+                                   act(Kind::read, "~/t"),
+                                   act(Kind::write, "~/u", "1"),
+                                   act(Kind::commit, "~/t", "OK"),
+                                   act(Kind::open, "~/t"),
+                                   act(Kind::write, "~/t", "meanwhile"),
+                                   act(Kind::commit, "~/t", "EAGAIN"),
+                                   act(Kind::abandon, "~/t"),
+                                   act(Kind::increment, kCount),
+                                   act(Kind::read, "~/t")};
   world.add_guest(1, script);
   world.add_guest(2, script);
 }
@@ -62,11 +67,11 @@ void large_messages(World& world) {
                                         act(Kind::read, "~/m"), act(Kind::read, "~/l"),
                                         act(Kind::read, "~/m"), act(Kind::write, "~/n", "3")});
   first.depth = 6;
-  Guest& other = world.add_guest(
-      1, {act(Kind::write, "~/l", std::string(1300, 'a')), act(Kind::read, "~/l"),
-          act(Kind::read, "~/l"), act(Kind::write, "~/l", std::string(1008, 'b')),
-          act(Kind::read, "~/l"), act(Kind::write, "~/k", std::string(1400, 'c')),
-          act(Kind::read, "~/l"), act(Kind::read, "~/k")});
+  Guest& other =
+      world.add_guest(1, {act(Kind::write, "~/l", std::string(1300, 'a')), act(Kind::read, "~/l"),
+                          act(Kind::read, "~/l"), act(Kind::write, "~/l", std::string(1008, 'b')),
+                          act(Kind::read, "~/l"), act(Kind::write, "~/k", std::string(1400, 'c')),
+                          act(Kind::read, "~/l"), act(Kind::read, "~/k")});
   other.depth = 6;
 }
 
@@ -79,8 +84,8 @@ void reconnection(World& world) {
 }
 
 void introductions(World& world) {
-  world.add_guest(0, boot_script({1, 2, 3}) + std::vector{act(Kind::watch, "@releaseDomain"),
-                                                          act(Kind::write, kA)});
+  world.add_guest(0, boot_script({1, 2, 3}) +
+                         std::vector{act(Kind::watch, "@releaseDomain"), act(Kind::write, kA)});
   for (const DomId domid : {DomId{1}, DomId{2}, DomId{3}}) {
     world.add_guest(domid, {act(Kind::write, "~/x", "1"), act(Kind::increment, kCount),
                             act(Kind::read, "~/x")});
@@ -102,8 +107,8 @@ Setup one_backup() {
 }  // namespace
 
 std::vector<Action> boot_script(const std::vector<DomId>& guests) {
-  std::vector<Action> script{act(Kind::write, "/shared"), act(Kind::permit, "/shared", "b0"),
-                             act(Kind::write, kA),        act(Kind::write, "/shared/b"),
+  std::vector<Action> script{act(Kind::write, "/shared"),   act(Kind::permit, "/shared", "b0"),
+                             act(Kind::write, kA),          act(Kind::write, "/shared/b"),
                              act(Kind::write, "/shared/c"), act(Kind::plain, kCount, "0")};
   for (const DomId domid : guests) {
     const std::string home = "/local/domain/" + std::to_string(domid);
@@ -131,10 +136,10 @@ const std::vector<Scenario>& scenarios() {
 }
 
 std::vector<Action> random_script(Random& random, std::size_t length, bool privileged) {
-  static constexpr Kind kKinds[] = {Kind::write,  Kind::write,     Kind::read,        Kind::read,
-                                    Kind::remove, Kind::make,      Kind::list,        Kind::watch,
-                                    Kind::increment, Kind::increment, Kind::abandon,  Kind::domain_path,
-                                    Kind::garbage, Kind::reconnect};
+  static constexpr Kind kKinds[] = {
+      Kind::write,   Kind::write,       Kind::read,    Kind::read,      Kind::remove,
+      Kind::make,    Kind::list,        Kind::watch,   Kind::increment, Kind::increment,
+      Kind::abandon, Kind::domain_path, Kind::garbage, Kind::reconnect};
   static const std::string kOwn[] = {"~/a", "~/b", "~/c/d", "~/c/e"};
   static const std::string kShared[] = {kA, "/shared/b", "/shared/c"};
   std::vector<Action> script;
@@ -151,10 +156,18 @@ std::vector<Action> random_script(Random& random, std::size_t length, bool privi
                        std::to_string(random.below(1000));
         if (privileged && random.chance(5)) action.value += std::string(2000, 'V');
         break;
-      case Kind::read: action.path = shared ? random.pick(kShared) : random.pick(kOwn); break;
-      case Kind::remove: action.path = "~/c/d"; break;
-      case Kind::make: action.path = random.pick(kOwn); break;
-      case Kind::list: action.path = "~/c"; break;
+      case Kind::read:
+        action.path = shared ? random.pick(kShared) : random.pick(kOwn);
+        break;
+      case Kind::remove:
+        action.path = "~/c/d";
+        break;
+      case Kind::make:
+        action.path = random.pick(kOwn);
+        break;
+      case Kind::list:
+        action.path = "~/c";
+        break;
       case Kind::watch: {
         action.path = random.pick(kShared);
         bool again = false;
@@ -164,13 +177,18 @@ std::vector<Action> random_script(Random& random, std::size_t length, bool privi
         watched.push_back(action.path);
         break;
       }
-      case Kind::increment: action.path = kCount; break;
-      case Kind::abandon: action.path = "~/a"; break;
+      case Kind::increment:
+        action.path = kCount;
+        break;
+      case Kind::abandon:
+        action.path = "~/a";
+        break;
       case Kind::reconnect:
         if (!random.chance(20)) continue;
         watched.clear();
         break;
-      default: break;
+      default:
+        break;
     }
     script.push_back(action);
   }

@@ -1,6 +1,7 @@
 #include "world.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 namespace ppvmm::simulation {
@@ -52,6 +53,10 @@ std::uint64_t World::steps() const {
   return primary_steps() + backup_steps(0) + backup_steps(1);
 }
 
+void World::note(const std::string& what) const {
+  if (trace) std::printf("%8llu %s\n", static_cast<unsigned long long>(now_), what.c_str());
+}
+
 // --- Faults
 
 void World::kill_primary() {
@@ -59,6 +64,7 @@ void World::kill_primary() {
 }
 
 void World::primary_died() {
+  note("the primary dies");
   primary_.reset();
   effects_.clear();
   deaths_.clear();
@@ -66,6 +72,7 @@ void World::primary_died() {
 }
 
 void World::kill_backup(std::size_t i, Loss what) {
+  note("backup " + std::to_string(i) + " dies" + (what == Loss::memory ? ", memory and all" : ""));
   BackupHost& host = backups_[i];
   host.backup.reset();
   host.running = false;
@@ -78,11 +85,14 @@ void World::kill_backup(std::size_t i, Loss what) {
 }
 
 void World::stall_backup(std::size_t i, std::size_t rounds) {
+  note("backup " + std::to_string(i) + " stands still for " + std::to_string(rounds) + " rounds");
   backups_[i].stalled = rounds;
 }
 
 void World::flip(std::size_t i, std::size_t offset, unsigned bit) {
-  backups_[i].memory.flip(offset % backups_[i].memory.bytes().size(), bit);
+  offset %= backups_[i].memory.bytes().size();
+  note("backup " + std::to_string(i) + ": a bit flips at offset " + std::to_string(offset));
+  backups_[i].memory.flip(offset, bit);
 }
 
 bool World::safe_without(std::size_t i) {
@@ -179,6 +189,9 @@ void World::birth() {
   const replication::PrimaryOptions primary_options{
       .geometry = setup_.geometry, .key = kKey, .stuck_after_ms = setup_.stuck_after_ms};
   if (found) {
+    note("the primary is reborn at record " + std::to_string(found->state.tail.sequence) +
+         "; regions: " + std::to_string(static_cast<int>(found->standing[0])) + " and " +
+         std::to_string(static_cast<int>(found->standing[1])) + " (replication::Standing)");
     ++rebirths;
     replayed += found->replayed;
     if (found->stale) complaints_.add("a state was lost although a member should have it");
@@ -191,10 +204,9 @@ void World::birth() {
     if (ever_born_) return complaints_.add("every copy of the state was lost");
     if (error == replication::RecoveryError::all_lost) return complaints_.add("lost at the start");
     primary_.emplace(
-        replication::Restored{
-            replication::Replica{store::Machine{options()},
-                                 replication::Ledger{setup_.geometry.slots}, 0},
-            {}},
+        replication::Restored{replication::Replica{store::Machine{options()},
+                                                   replication::Ledger{setup_.geometry.slots}, 0},
+                              {}},
         replication::ReplicaSet{}, primary_options);
     for (std::size_t i = 0; i < kBackups && primary_; ++i) {
       if (backups_[i].running) rebuild_backup(i);
@@ -275,6 +287,8 @@ void World::rebuild_backup(std::size_t i) {
 
 void World::listen_to_reports() {
   for (const Report& report : primary_->take_reports()) {
+    note("report " + std::to_string(static_cast<int>(report.kind)) + " on backup " +
+         std::to_string(report.backup));
     switch (report.kind) {
       case Report::Kind::backup_stuck:
       case Report::Kind::backup_damaged:
@@ -282,10 +296,17 @@ void World::listen_to_reports() {
         // Root ends it and builds it again.
         kill_backup(report.backup, Loss::memory);
         break;
-      case Report::Kind::backup_joined: ++refills; break;
-      case Report::Kind::refill_restarted: ++restarted_refills; break;
-      case Report::Kind::alone: ++alone; break;
-      case Report::Kind::backup_lost: break;
+      case Report::Kind::backup_joined:
+        ++refills;
+        break;
+      case Report::Kind::refill_restarted:
+        ++restarted_refills;
+        break;
+      case Report::Kind::alone:
+        ++alone;
+        break;
+      case Report::Kind::backup_lost:
+        break;
       case Report::Kind::refill_failed:
         complaints_.add("a refill failed with " + std::to_string(report.value));
         break;
@@ -306,7 +327,8 @@ void World::turn_of_backup(std::size_t i) {
     }
     if (i == 1 && !setup_.second_backup) return;
     host.running = true;
-    // In place, its region is still the primary's to write to; otherwise root hands over new memory.
+    // In place, its region is still the primary's to write to; otherwise root hands over new
+    // memory.
     if (primary_ && primary_->set().region(i) == nullptr) rebuild_backup(i);
   }
   if (host.stalled > 0) {
@@ -319,10 +341,15 @@ void World::turn_of_backup(std::size_t i) {
     if (!host.backup || damaged) return;
     const auto progress = host.backup->step(random_.below(12));
     switch (progress.state) {
-      case replication::BackupState::following: break;
-      case replication::BackupState::left: host.backup.reset(); return;
+      case replication::BackupState::following:
+        break;
+      case replication::BackupState::left:
+        host.backup.reset();
+        return;
       case replication::BackupState::damaged:
-      case replication::BackupState::misapplied: damaged = true; return;
+      case replication::BackupState::misapplied:
+        damaged = true;
+        return;
     }
     if (progress.checkpoint && !*progress.checkpoint) complaints_.add("a checkpoint failed");
     if (random_.chance(2) && !host.backup->scrub()) ++rotten_checkpoints;

@@ -51,6 +51,8 @@ class World {
   std::deque<std::uint64_t>& backup_deaths(std::size_t backup) {
     return backups_[backup].journal.deaths;
   }
+  /// Print what happens to the three domains.
+  bool trace{};
   /// What deaths at steps leave of a backup.
   Loss loss{Loss::state};
 
@@ -106,10 +108,11 @@ class World {
     Journal journal;
     std::optional<replication::Backup> backup;
     bool running{true};
-    std::size_t back_in{};   ///< Rounds until it is reborn, if not running.
-    std::size_t stalled{};   ///< Rounds it does nothing.
+    std::size_t back_in{};  ///< Rounds until it is reborn, if not running.
+    std::size_t stalled{};  ///< Rounds it does nothing.
   };
 
+  void note(const std::string& what) const;
   [[nodiscard]] replication::SharedMemory ring(DomId domid);
   void turn_of_guests();
   void turn_of_primary();

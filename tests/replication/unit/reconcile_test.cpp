@@ -70,16 +70,14 @@ TEST(ReconcileTest, ALoggedRequestIsConsumedWhateverWasPublished) {
 
 TEST(ReconcileTest, TornNewestIntentMeansItDidNotHappen) {
   // Serial 3 was being written when the primary died: only 2 is intact, and it did happen.
-  const auto streams =
-      reconcile_with(seat_with(0), {read_intent(2, 44, 66, 24, 16)}, 1000 + 66);
+  const auto streams = reconcile_with(seat_with(0), {read_intent(2, 44, 66, 24, 16)}, 1000 + 66);
   ASSERT_TRUE(streams);
   EXPECT_EQ(streams->in, 44u);
 }
 
 TEST(ReconcileTest, IndexesRunModulo32Bits) {
   const std::uint32_t base = 0xFFFFFFF0;
-  const auto streams =
-      reconcile_with(seat_with(0, base), {read_intent(1, 20, 50, 20, 50)}, 0x22);
+  const auto streams = reconcile_with(seat_with(0, base), {read_intent(1, 20, 50, 20, 50)}, 0x22);
   ASSERT_TRUE(streams);
   EXPECT_EQ(streams->out, 50u);
 }
