@@ -56,6 +56,7 @@ struct TransactionModel {
     model::Answer answer;
   };
   std::vector<Step> steps;
+  std::vector<model::Change> changes;  ///< Of the view.
   /// A domain died meanwhile: the rights it had were taken out of snapshots too, and what the
   /// transaction was told of rights before may be out of date without it having to fail.
   bool rights_withdrawn{};

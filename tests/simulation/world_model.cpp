@@ -42,7 +42,7 @@ void World::execute(Client& client, const Request& request, const store::Statist
       break;
     case What::start:
       client.transactions.push_back(
-          {.id = 0, .view = store_.tree, .started_at = store_.version, .steps = {}});
+          {.id = 0, .view = store_.tree, .started_at = store_.version, .steps = {}, .changes = {}});
       break;
     case What::commit:
       expectation.answer = execute_commit(client, request, before);
@@ -66,15 +66,15 @@ void World::execute(Client& client, const Request& request, const store::Statist
 }
 
 model::Answer World::execute_operation(Client& client, const Request& request) {
-  std::vector<model::Change> changes;
   if (request.transaction != 0) {
     TransactionModel* transaction = client.find_transaction(request.transaction);
     require(transaction != nullptr, "the simulator lost a transaction");
     model::Answer answer =
-        model::apply(transaction->view, client.caller, request.operation, changes);
+        model::apply(transaction->view, client.caller, request.operation, transaction->changes);
     transaction->steps.push_back({request.operation, answer});
     return answer;
   }
+  std::vector<model::Change> changes;
   model::Answer answer = model::apply(store_.tree, client.caller, request.operation, changes);
   if (writes(request.operation)) ++store_.version;
   fire(changes);
@@ -98,6 +98,8 @@ model::Answer World::execute_commit(Client& client, const Request& request,
     const model::Tree before_it = store_.tree;
     require(commit(store_, *transaction, client.caller, changes),
             client.home + ": a transaction was committed that could not have run at that moment");
+    // What it saw itself change may be told, even if somebody else has changed it meanwhile.
+    fire(transaction->changes, false);
     // What came and went within the transaction was never there for others.
     const auto passing = std::ranges::stable_partition(changes, [&](const model::Change& change) {
       return before_it.contains(change.path) || store_.tree.contains(change.path);

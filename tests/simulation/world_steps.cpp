@@ -182,6 +182,8 @@ void World::build_or_kill(Guest& guest) {
     each_client([&](Client& client) {
       for (TransactionModel& transaction : client.transactions) {
         model::withdraw_rights(transaction.view, guest.domid);
+        for (auto& done : transaction.steps)
+          model::withdraw_rights(done.operation.permissions, guest.domid);
         transaction.rights_withdrawn = true;
       }
     });

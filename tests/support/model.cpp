@@ -161,13 +161,16 @@ void remove_domain(Tree& tree, DomId domid, std::vector<Change>& changes) {
   withdraw_rights(tree, domid);
 }
 
+void withdraw_rights(Permissions& list, DomId domid) {
+  if (list.empty()) return;
+  list.erase(std::remove_if(list.begin() + 1, list.end(),
+                            [&](const auto& entry) { return entry.domid == domid; }),
+             list.end());
+}
+
 void withdraw_rights(Tree& tree, DomId domid) {
-  for (auto& [path, node] : tree) {
-    Permissions& list = node.permissions;
-    list.erase(std::remove_if(list.begin() + 1, list.end(),
-                              [&](const auto& entry) { return entry.domid == domid; }),
-               list.end());
-  }
+  for (auto& [path, node] : tree)
+    withdraw_rights(node.permissions, domid);
 }
 
 std::uint8_t rights(const Node& node, const Caller& caller) {

@@ -71,7 +71,8 @@ Answer apply(Tree& tree, const Caller& caller, const Operation& operation,
 /// gave it. A domain's own nodes that lie below removed ones go with them.
 void remove_domain(Tree& tree, DomId domid, std::vector<Change>& changes);
 
-/// Takes the rights that `domid` was given out of every node.
+/// Takes the rights that `domid` was given out of one list, or of every node.
+void withdraw_rights(Permissions& list, DomId domid);
 void withdraw_rights(Tree& tree, DomId domid);
 
 /// The rights of a caller on a node: Access bits.
