@@ -140,6 +140,14 @@ constexpr Rule kRules[] = {
        return is_request(d, XS_TRANSACTION_END) && both_refuse(d) &&
               error_of(d.other_answer) == "ENOMEM";
      }},
+    {"dead-inside", "xenstored", Effect::parted,
+     "xenstored answers ENOMEM at the end of a transaction that removed nodes of a domain which "
+     "died "
+     "meanwhile. Its nodes are gone either way, so we commit.",
+     [](const Disagreement& d) {
+       return is_request(d, XS_TRANSACTION_END) && only_pivot_did_it(d) &&
+              error_of(d.other_answer) == "ENOMEM" && d.changed_meanwhile;
+     }},
     {"stale-error", "xenstored", Effect::none,
      "xenstored 4.17 answers a path without its NUL, and SET_PERMS of an unknown special node, "
      "with "
@@ -154,7 +162,7 @@ constexpr Rule kRules[] = {
               d.other_answer.kind != Answer::Kind::reply;
      }},
     {"number-syntax", "both", Effect::none,
-     "Numbers are decimal digits to us. xenstored (atoi, strtol) also takes blanks and signs "
+     "Numbers are decimal digits to us. xenstored (atoi, strtol) also takes blanks and a sign "
      "before "
      "and anything after them, and domains beyond 65535; oxenstored anything around the digits.",
      [](const Disagreement& d) {
@@ -263,6 +271,14 @@ constexpr Rule kRules[] = {
                (d.step != nullptr && d.step->kind == Step::Kind::list)) &&
               error_of(d.other_answer) == "ENOSYS";
      }},
+    {"parents-of-refused", "oxenstored", Effect::parted,
+     "oxenstored makes the missing parents of a node before it finds the value too big or the "
+     "limit "
+     "reached, and leaves them.",
+     [](const Disagreement& d) {
+       const std::string_view error = error_of(d.other_answer);
+       return is_request(d, XS_WRITE) && both_refuse(d) && (error == "E2BIG" || error == "EQUOTA");
+     }},
     {"other-code", "oxenstored", Effect::none,
      "Both refuse. oxenstored checks in another order, does not hide whether a node below an "
      "unreadable one exists, and has codes of its own (EQUOTA, EIO for an unknown transaction).",
@@ -347,6 +363,9 @@ constexpr Rule kRules[] = {
      [](const Disagreement& d) {
        return (is_request(d, XS_IS_DOMAIN_INTRODUCED) || is_request(d, XS_RESUME)) && answers(d);
      }},
+    {"target-arguments", "oxenstored", Effect::parted,
+     "oxenstored wants SET_TARGET to have nothing after its two arguments.",
+     [](const Disagreement& d) { return is_request(d, XS_SET_TARGET) && only_pivot_did_it(d); }},
     {"target-unknown", "oxenstored", Effect::parted,
      "oxenstored lets SET_TARGET name a domain that is not introduced.",
      [](const Disagreement& d) { return is_request(d, XS_SET_TARGET) && only_other_did_it(d); }},
@@ -354,13 +373,14 @@ constexpr Rule kRules[] = {
      "oxenstored gives a created node its parent's owner; the creator owns it by xenstored's rule "
      "and "
      "ours, and counts it against its limit. Rights and limits then differ below /t, and the "
-     "comparison ends at the first answer that shows it.",
+     "comparison ends at the first answer or event that shows it.",
      [](const Disagreement& d) {
        const bool rights = (ok(d.pivot_answer) && error_of(d.other_answer) == "EACCES") ||
                            (ok(d.other_answer) && error_of(d.pivot_answer) == "EACCES");
        const bool shown = is_request(d, XS_GET_PERMS) && ok(d.pivot_answer) && ok(d.other_answer);
        const bool counted = ok(d.pivot_answer) && error_of(d.other_answer) == "EQUOTA";
        return (d.about == About::answer && (rights || shown || counted)) ||
+              (d.about == About::events && !d.missing.empty()) ||
               (d.about == About::tree && !d.pivot_permissions.empty() &&
                !d.other_permissions.empty());
      }},

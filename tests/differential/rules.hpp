@@ -36,7 +36,7 @@ struct Disagreement {
   bool changed_meanwhile{};     ///< The tree was changed since the step's transaction started.
   bool known_before{};          ///< The domain that the step is about was connected before.
   bool names_unknown_domain{};  ///< SET_PERMS with a domain that does not exist.
-  bool nearly_full_node{};      ///< A value near the size limit of a node was written before.
+  bool nearly_full_node{};      ///< A value or name near a node's size limit was written.
   bool ends_target{};           ///< A domain ends that is the target of another one.
   std::function<bool(std::uint16_t)> has_died;  ///< Or was released, in this run.
   Answer pivot_answer;

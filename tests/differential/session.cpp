@@ -281,7 +281,7 @@ void Session::prepare(const Step& step) {
   known_before_ = pivot.connected({Actor::Kind::domain, subject});
   ends_target_ = (step.kind == Step::Kind::destroy && targets_.contains(step.actor.number)) ||
                  (is_request && step.type == XS_RELEASE && targets_.contains(subject));
-  if (is_request && step.type == XS_WRITE) {
+  if (is_request && (step.type == XS_WRITE || step.type == XS_MKDIR)) {
     const std::size_t limit =
         scenario_.limits.node_size == 0 ? store::Quotas{}.node_size : scenario_.limits.node_size;
     nearly_full_node_ |= step.payload.size() + kNodeOverhead >= limit;
