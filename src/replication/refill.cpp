@@ -54,6 +54,9 @@ Refill::Progress Refill::copy_body(const Region& source, Region& target, std::ui
 
 Refill::Progress Refill::copy_log(const Region& source, Region& target, const LogTail& end,
                                   std::uint64_t bytes) {
+  // Twice as fast as the log grows, whatever the caller thinks is enough: it must be caught.
+  if (seen_end_ != 0) bytes = std::max(bytes, 2 * (end.position - seen_end_));
+  seen_end_ = end.position;
   std::vector<std::byte> record;
   for (std::uint64_t copied = 0; copied <= bytes; copied += record.size()) {
     if (at_ == end) return Progress::caught_up;

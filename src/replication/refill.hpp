@@ -20,7 +20,8 @@ class Refill {
     no_source,  ///< The source has no intact checkpoint: somebody must write down the state.
   };
 
-  /// Copies about `bytes` bytes from `source`, a member, into `target`. `end`: the primary's tail.
+  /// Copies about `bytes` bytes (of log more, if it grows faster than that) from `source`, a
+  /// member, into `target`. `end`: the primary's tail.
   Progress step(const Region& source, Region& target, const LogTail& end, std::uint64_t bytes);
 
   /// Begins again, with whatever source comes next.
@@ -39,6 +40,7 @@ class Refill {
   Checkpoint head_{};
   std::uint64_t copied_{};
   LogTail at_;
+  std::uint64_t seen_end_{};  ///< Where the primary's log ended at the last call; 0: no call yet.
 };
 
 }  // namespace ppvmm::replication

@@ -1,0 +1,266 @@
+// What recovery makes of regions in every condition, and how a set shrinks and grows.
+#include "replication/recovery.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+
+#include "../memory.hpp"
+#include "replication/backup.hpp"
+#include "replication/primary.hpp"
+#include "store/ring.hpp"
+#include "support/message.hpp"
+
+namespace ppvmm::replication {
+namespace {
+
+using store::MessageType;
+using test::kSmall;
+
+constexpr std::uint64_t kKey = 77;
+
+/// A primary with two backups and domain 0 on its ring.
+class RecoveryTest : public ::testing::Test {
+ protected:
+  std::array<test::Memory, kBackups> memories_{test::region_memory(), test::region_memory()};
+  test::Memory page_{4096};
+  store::ClientRing client_{*reinterpret_cast<store::RingPage*>(page_.bytes().data())};
+  std::optional<Primary> primary_;
+  std::array<std::optional<Backup>, kBackups> backups_;
+  std::uint32_t next_id_{1};
+  std::uint64_t now_ms_{1};
+
+  RecoveryTest() {
+    primary_.emplace(
+        Restored{Replica{store::Machine{store::Options{}}, Ledger{kSmall.slots}, 0}, {}},
+        ReplicaSet{}, PrimaryOptions{.geometry = kSmall, .key = kKey});
+    for (std::size_t i = 0; i < kBackups; ++i)
+      primary_->attach_region(i, memories_[i].shared());
+    settle();
+    EXPECT_TRUE(primary_->connect(0, 1, 1, page_.shared()));
+    EXPECT_EQ(primary_->set().members(), 2u);
+    static_cast<void>(primary_->take_reports());
+    open_backups();
+  }
+
+  void settle() {
+    while (primary_->maintain(1 << 20)) {
+    }
+  }
+  void open_backups() {
+    for (std::size_t i = 0; i < kBackups; ++i) {
+      auto opened = Backup::open(*Region::open(memories_[i].shared()), store::Options{},
+                                 CheckpointPolicy{8, 100});
+      ASSERT_TRUE(opened);
+      backups_[i].emplace(std::move(*opened));
+    }
+  }
+  /// Domain 0 writes; true if the answer came.
+  bool write(const std::string& path, const std::string& value) {
+    const auto bytes = test::encode(MessageType::write, next_id_++, 0, path + '\0' + value);
+    EXPECT_EQ(client_.requests.write(bytes), bytes.size());
+    primary_->kick(0);
+    return serve();
+  }
+  bool serve() {
+    static_cast<void>(primary_->advance(++now_ms_));
+    static_cast<void>(primary_->run(100));
+    test::Bytes answer(256);
+    const auto count = client_.responses.peek(answer);
+    client_.responses.consume(*count);
+    return *count == 16 + 3;
+  }
+  void follow(std::size_t i) {
+    const auto progress = backups_[i]->step(1000);
+    EXPECT_EQ(progress.state, BackupState::following);
+  }
+  [[nodiscard]] auto recovered(bool first = true, bool second = true) {
+    return recover({first ? memories_[0].shared() : SharedMemory{},
+                    second ? memories_[1].shared() : SharedMemory{}},
+                   {});
+  }
+  [[nodiscard]] std::uint64_t digest() { return primary_->machine().tree_digest(); }
+  [[nodiscard]] static std::uint64_t digest(Recovery& recovery) {
+    return recovery.state.replica.machine().tree_digest();
+  }
+};
+
+TEST_F(RecoveryTest, NothingWasEverThere) {
+  for (test::Memory& memory : memories_)
+    memory = test::region_memory();
+  EXPECT_EQ(recovered().error(), RecoveryError::nothing_there);
+  EXPECT_EQ(recovered(false, false).error(), RecoveryError::nothing_there);
+}
+
+TEST_F(RecoveryTest, EachRegionAloneIsEnoughEvenIfItsBackupNeverRan) {
+  for (int i = 0; i < 50; ++i)
+    ASSERT_TRUE(write("/a/" + std::to_string(i), "x"));
+  follow(0);
+  for (const bool first : {true, false}) {
+    auto recovery = recovered(first, !first);
+    ASSERT_TRUE(recovery);
+    EXPECT_FALSE(recovery->stale);
+    EXPECT_EQ(digest(*recovery), digest());
+    EXPECT_EQ(recovery->replayed > 40, !first)
+        << "backup 0 wrote checkpoints, backup 1 did nothing";
+  }
+}
+
+TEST_F(RecoveryTest, ARegionThatWasOutOfReachIsNotBelievedAfterwards) {
+  ASSERT_TRUE(write("/a", "1"));
+  // Region 0 gets a record that nobody was told of; then it is out of reach.
+  const auto before = primary_->tail();
+  test::Memory with_tail = memories_[0];
+  ASSERT_TRUE(write("/a", "2"));
+  std::swap(with_tail, memories_[0]);
+  std::swap(with_tail, memories_[1]);  // region 1 has record "2" now, region 0 has not
+  auto alone = recovered(true, false);
+  ASSERT_TRUE(alone);
+  EXPECT_EQ(alone->state.tail, before);
+  // Region 1 comes back with its longer log: what it has more was not acknowledged in this history.
+  auto both = recovered();
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->source, 0u);
+  EXPECT_EQ(both->standing[1], Standing::left_out);
+  EXPECT_EQ(both->state.tail, before);
+}
+
+TEST_F(RecoveryTest, AStuckBackupIsDroppedAndItsStateIsKnownToBeOld) {
+  ASSERT_TRUE(write("/first", "x"));
+  follow(0);
+  // Backup 1 stands still; backup 0 follows.
+  bool answered = true;
+  for (int i = 0; i < 2000 && answered; ++i) {
+    answered = write("/a", std::string(200, 'x'));
+    follow(0);
+  }
+  ASSERT_FALSE(answered) << "the log must fill up";
+  EXPECT_EQ(primary_->run(10), Primary::Run::log_full);
+  now_ms_ += 1000;
+  EXPECT_TRUE(serve()) << "the request waited in its ring";
+  const auto reports = primary_->take_reports();
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].kind, Report::Kind::backup_stuck);
+  EXPECT_EQ(reports[0].backup, 1u);
+  EXPECT_EQ(backups_[1]->step(1).state, BackupState::left);
+  ASSERT_TRUE(write("/last", "x"));
+
+  auto both = recovered();
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->source, 0u);
+  EXPECT_EQ(both->standing[1], Standing::left_out);
+  EXPECT_EQ(digest(*both), digest());
+  auto old = recovered(false, true);
+  ASSERT_TRUE(old) << "better than nothing";
+  EXPECT_TRUE(old->stale);
+}
+
+TEST_F(RecoveryTest, ADroppedBackupIsRefilledWhileServiceGoesOn) {
+  for (int i = 0; i < 100; ++i)
+    ASSERT_TRUE(write("/n/" + std::to_string(i), "x"));
+  follow(0);
+  primary_->detach_region(1);
+  ASSERT_EQ(primary_->take_reports().front().kind, Report::Kind::backup_lost);
+  memories_[1] = test::region_memory();
+  primary_->attach_region(1, memories_[1].shared());
+  int steps = 0;
+  while (primary_->maintain(64)) {
+    ASSERT_TRUE(write("/n/" + std::to_string(++steps % 100), "y"));
+  }
+  EXPECT_GT(steps, 10) << "it must be a walk, not a jump";
+  EXPECT_EQ(primary_->set().members(), 2u);
+  auto second = recovered(false, true);
+  ASSERT_TRUE(second);
+  EXPECT_FALSE(second->stale);
+  EXPECT_EQ(digest(*second), digest());
+}
+
+TEST_F(RecoveryTest, ADamagedCheckpointIsNotCopied) {
+  for (int i = 0; i < 20; ++i)
+    ASSERT_TRUE(write("/n/" + std::to_string(i), "x"));
+  follow(0);
+  const auto head = newest_checkpoint(*Region::open(memories_[0].shared()));
+  memories_[0].flip(checkpoint_offset(kSmall, head->serial) + sizeof *head + 100, 1);
+  primary_->detach_region(1);
+  primary_->attach_region(1, memories_[1].shared());
+  settle();
+  auto second = recovered(false, true);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(digest(*second), digest());
+  // And whoever wrote it notices.
+  EXPECT_FALSE(backups_[0]->scrub());
+  EXPECT_TRUE(backups_[0]->scrub());
+  auto first = recovered(true, false);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(digest(*first), digest());
+}
+
+TEST_F(RecoveryTest, AnAcknowledgedRecordThatIsDamagedIsNotSilentlyLost) {
+  ASSERT_TRUE(write("/a", "1"));
+  const std::uint64_t position = primary_->tail().position;
+  ASSERT_TRUE(write("/a", "2"));
+  memories_[0].flip(log_offset(kSmall) + position + 40, 0);
+  auto both = recovered();
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->source, 1u);
+  EXPECT_EQ(both->standing[0], Standing::damaged);
+  EXPECT_EQ(digest(*both), digest());
+  auto first = recovered(true, false);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(first->stale);
+  EXPECT_EQ(backups_[0]->step(10).state, BackupState::damaged);
+}
+
+TEST_F(RecoveryTest, AWrongDigestIsSeen) {
+  ASSERT_TRUE(write("/a", "1"));
+  follow(0);
+  follow(1);
+  EXPECT_EQ(primary_->compare().verdict, Verdict::agreed);
+  auto region = *Region::open(memories_[1].shared());
+  region.set_digest(primary_->tail().sequence, 12345);
+  EXPECT_EQ(primary_->compare().verdict, Verdict::one_odd);
+  EXPECT_EQ(primary_->compare().odd, 2u);
+  auto recovery = recovered();
+  ASSERT_TRUE(recovery);
+  EXPECT_EQ(recovery->standing[1], Standing::diverged);
+  EXPECT_EQ(recovery->set.members(), 1u);
+}
+
+TEST_F(RecoveryTest, AllMembershipWordsDamagedIsStillBetterThanNothing) {
+  ASSERT_TRUE(write("/a", "1"));
+  for (test::Memory& memory : memories_)
+    memory.flip(kMembershipOffset, 5);
+  auto recovery = recovered();
+  ASSERT_TRUE(recovery);
+  EXPECT_TRUE(recovery->stale) << "nobody knows whether this is all";
+  EXPECT_EQ(digest(*recovery), digest());
+}
+
+TEST_F(RecoveryTest, LosingEveryCheckpointIsLoud) {
+  ASSERT_TRUE(write("/a", "1"));
+  for (test::Memory& memory : memories_) {
+    for (const std::uint64_t serial : {0u, 1u})
+      memory.flip(checkpoint_offset(kSmall, serial) + 8, 0);
+  }
+  EXPECT_EQ(recovered().error(), RecoveryError::all_lost);
+}
+
+TEST_F(RecoveryTest, AnOverwrittenRingFailsThatConnectionOnly) {
+  ASSERT_TRUE(write("/a", "1"));
+  auto recovery = recovered();
+  ASSERT_TRUE(recovery);
+  auto& page = *reinterpret_cast<store::RingPage*>(page_.bytes().data());
+  page.rsp_prod += 5;
+  primary_.emplace(std::move(recovery->state), std::move(recovery->set),
+                   PrimaryOptions{.geometry = kSmall, .key = kKey});
+  EXPECT_TRUE(primary_->adopt(0, page_.shared()));
+  static_cast<void>(primary_->run(10));
+  EXPECT_EQ(client_.error(), static_cast<std::uint32_t>(XENSTORE_ERROR_RINGIDX));
+  const auto reports = primary_->take_reports();
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].kind, Report::Kind::connection_failed);
+}
+
+}  // namespace
+}  // namespace ppvmm::replication
