@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -15,6 +16,8 @@
 namespace {
 
 using namespace ppvmm::xsload;
+
+constexpr int kUsage = 2;
 
 struct Arguments {
   std::string server;
@@ -131,26 +134,29 @@ void run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Measures a XenStore server through a socket or a kernel's xenbus device.",
-               "ppvmm-xsload");
-  Arguments arguments;
-  describe(app, arguments);
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  if (arguments.count == 0 && arguments.seconds == 0) {
-    std::cerr << "ppvmm-xsload: --count 0 needs --seconds\n";
-    return 2;
-  }
-  if (arguments.server.empty()) arguments.server = default_server();
-  std::signal(SIGALRM, time_is_up);
-  ::alarm(arguments.time_limit);
-  try {
+    CLI::App app("Measures a XenStore server through a socket or a kernel's xenbus device.",
+                 "ppvmm-xsload");
+    app.footer(
+        "Without --op it only makes the tree. Exit codes: 0 measured and every answer right, 1 a "
+        "wrong answer or no server, 2 wrong usage, 3 the time limit ran out.");
+    Arguments arguments;
+    describe(app, arguments);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app.exit(error) == 0 ? 0 : kUsage;
+    }
+    if (arguments.count == 0 && arguments.seconds == 0) {
+      std::cerr << "ppvmm-xsload: --count 0 needs --seconds\n";
+      return kUsage;
+    }
+    if (arguments.server.empty()) arguments.server = default_server();
+    std::signal(SIGALRM, time_is_up);
+    ::alarm(arguments.time_limit);
     run(arguments);
   } catch (const std::exception& error) {
-    std::cerr << "ppvmm-xsload: " << error.what() << '\n';
+    std::fprintf(stderr, "ppvmm-xsload: %s\n", error.what());
     return 1;
   }
   return 0;

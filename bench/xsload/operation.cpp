@@ -7,6 +7,8 @@
 namespace ppvmm::xsload {
 namespace {
 
+using namespace std::string_view_literals;
+
 void expect_value(std::string_view found, const std::string& wanted, const std::string& path) {
   if (found != wanted) {
     throw Failure(path + " holds \"" + std::string(found) + "\" instead of \"" + wanted + '"');
@@ -146,7 +148,7 @@ class Transaction final : public Operation {
   void begin(Connection& connection) override {
     step_ = Step::start;
     node_ = 0;
-    request_ = connection.send(XS_TRANSACTION_START, 0, {std::string_view("", 1)});
+    request_ = connection.send(XS_TRANSACTION_START, 0, {"\0"sv});
   }
   bool on_message(Connection& connection, const Message& message) override {
     switch (step_) {
@@ -167,7 +169,7 @@ class Transaction final : public Operation {
           write(connection);
         } else {
           step_ = Step::end;
-          request_ = connection.send(XS_TRANSACTION_END, id_, {std::string_view("T", 2)});
+          request_ = connection.send(XS_TRANSACTION_END, id_, {"T\0"sv});
         }
         return false;
       case Step::end:

@@ -14,7 +14,7 @@ namespace {
 
 /// Bytes one client may send per turn: enough to batch hundreds of small requests into one system
 /// call, little enough that a turn stays far below a millisecond.
-constexpr std::size_t kTurnBytes = 32 * 1024;
+constexpr std::size_t kTurnBytes = 32UL * 1024;
 constexpr std::size_t kEventsPerRound = 64;
 
 struct EpollLink final : Link {

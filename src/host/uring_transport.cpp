@@ -17,16 +17,25 @@ namespace {
 
 /// Bytes that one client may send per turn, and the most of its answers that are on their way at a
 /// time: what the kernel works on must stay where it is, so each link has its own.
-constexpr std::size_t kReceiveBytes = 8 * 1024;
-constexpr std::size_t kSendBytes = 16 * 1024;
+constexpr std::size_t kReceiveBytes = 8UL * 1024;
+constexpr std::size_t kSendBytes = 16UL * 1024;
 constexpr unsigned kRequests = 256;
 constexpr unsigned kCompletions = 4096;
 
-/// Which of a link's requests a completion is for: in the low bits of its address.
-enum Tag : std::uint64_t { kReceived = 0, kSent = 1, kReadable = 2, kTagMask = 3 };
+struct UringLink;
 
-struct alignas(8) UringLink final : Link {
+/// What the kernel gives back with a completion: which request it was, and whose.
+struct Request {
+  enum class Kind : std::uint8_t { receive, send, watch };
+  Kind kind{};
+  UringLink* link{};  ///< receive and send
+  int fd{-1};         ///< watch
+};
+
+struct UringLink final : Link {
   Fd fd;
+  Request receive{.kind = Request::Kind::receive, .link = this, .fd = -1};
+  Request send{.kind = Request::Kind::send, .link = this, .fd = -1};
   std::array<std::byte, kReceiveBytes> input{};
   std::vector<std::byte> output;
   bool receiving{};
@@ -44,9 +53,9 @@ class UringTransport final : public Transport {
   const char* name() const override { return "io_uring"; }
 
   void watch(int fd) override {
-    io_uring_sqe* request = next();
-    ::io_uring_prep_poll_add(request, fd, POLLIN);
-    ::io_uring_sqe_set_data64(request, static_cast<std::uint64_t>(fd) << 2U | kReadable);
+    watched_.push_back(std::make_unique<Request>(
+        Request{.kind = Request::Kind::watch, .link = nullptr, .fd = fd}));
+    poll(*watched_.back());
   }
 
   /// A socket that does not block would be answered EAGAIN instead of being waited for.
@@ -76,7 +85,7 @@ class UringTransport final : public Transport {
     to.waits_for_room = count < bytes.size();
     io_uring_sqe* request = next();
     ::io_uring_prep_send(request, to.fd.get(), to.output.data(), count, MSG_NOSIGNAL | MSG_WAITALL);
-    ::io_uring_sqe_set_data64(request, tagged(to, kSent));
+    ::io_uring_sqe_set_data(request, &to.send);
     return count;
   }
 
@@ -104,18 +113,14 @@ class UringTransport final : public Transport {
     io_uring_cqe* completion = nullptr;
     for (unsigned told = 0; told < kRequests && ::io_uring_peek_cqe(&ring_, &completion) == 0;
          ++told) {
-      const std::uint64_t data = ::io_uring_cqe_get_data64(completion);
+      auto* request = static_cast<Request*>(::io_uring_cqe_get_data(completion));
       const int result = completion->res;
       ::io_uring_cqe_seen(&ring_, completion);
-      tell(data, result, events);
+      tell(*request, result, events);
     }
   }
 
  private:
-  static std::uint64_t tagged(UringLink& link, Tag tag) {
-    return reinterpret_cast<std::uint64_t>(&link) | tag;
-  }
-
   io_uring_sqe* next() {
     io_uring_sqe* request = ::io_uring_get_sqe(&ring_);
     if (request == nullptr) {
@@ -145,19 +150,24 @@ class UringTransport final : public Transport {
   void receive(UringLink& link) {
     io_uring_sqe* request = next();
     ::io_uring_prep_recv(request, link.fd.get(), link.input.data(), link.input.size(), 0);
-    ::io_uring_sqe_set_data64(request, tagged(link, kReceived));
+    ::io_uring_sqe_set_data(request, &link.receive);
     link.receiving = true;
   }
 
-  void tell(std::uint64_t data, int result, TransportEvents& events) {
-    if ((data & kTagMask) == kReadable) {
-      const int fd = static_cast<int>(data >> 2U);
-      events.readable(fd);
-      watch(fd);
+  void poll(Request& watched) {
+    io_uring_sqe* request = next();
+    ::io_uring_prep_poll_add(request, watched.fd, POLLIN);
+    ::io_uring_sqe_set_data(request, &watched);
+  }
+
+  void tell(Request& request, int result, TransportEvents& events) {
+    if (request.kind == Request::Kind::watch) {
+      events.readable(request.fd);
+      poll(request);
       return;
     }
-    auto& link = *reinterpret_cast<UringLink*>(data & ~static_cast<std::uint64_t>(kTagMask));
-    const bool sent = (data & kTagMask) == kSent;
+    UringLink& link = *request.link;
+    const bool sent = request.kind == Request::Kind::send;
     (sent ? link.sending : link.receiving) = false;
     if (!link.closed) {
       telling_ = &link;
@@ -188,6 +198,7 @@ class UringTransport final : public Transport {
   }
 
   io_uring ring_;
+  std::vector<std::unique_ptr<Request>> watched_;
   std::unordered_map<const Link*, std::unique_ptr<UringLink>> links_;
   std::vector<const Link*> idle_;  ///< Closed, and the kernel has nothing of theirs any more.
   const Link* telling_{};          ///< Whose input is being looked at: it must not be written to.
