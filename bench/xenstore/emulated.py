@@ -79,16 +79,11 @@ def _dom0_load(session: Session, arguments: list[str], limit: float = COMMAND_LI
 def _dom0(session, system, turn, size, samples) -> None:
     _dom0_load(session, load.populate(size.nodes_small))
     for operation in load.OPERATIONS:
-        text = _dom0_load(session, load.latency(operation, _count(operation, size), size.nodes_small))
+        text = _dom0_load(session, load.latency(operation, size.lab_count, size.nodes_small))
         samples.add(system, f"dom0.{operation}", "us", turn, load.parse_samples(text))
     for clients in load.CLIENTS:
         result = load.parse_result(_dom0_load(session, load.throughput(clients, size.lab_seconds, size.nodes_small)))
         samples.add(system, f"dom0.throughput.{clients}", "op/s", turn, [result["ops_per_s"]])
-
-
-def _count(operation: str, size: load.Size) -> int:
-    """A transaction is twelve exchanges: fewer of them take the same time."""
-    return size.lab_count // 4 if operation == "transaction" else size.lab_count
 
 
 def _guest(session, system, turn, size, samples) -> None:

@@ -1,6 +1,7 @@
 """The whole benchmark: rounds of A B C, then the table, figures and result files."""
 
 import argparse
+import os
 
 from ppvmm import build, packages
 from ppvmm.results import Result, new_folder
@@ -33,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     samples = Samples()
     problems: list[str] = []
     remarks: list[str] = []
+    if result.mode == "wall":
+        remarks += _busy()
     try:
         if "native" in parts:
             remarks += _native(systems, rounds, size, samples)
@@ -42,6 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
         problems.append(str(error))
     _conclude(result, samples, size, parts, remarks, problems, folder, arguments.json)
     return 0 if result.ok else 1
+
+
+def _busy() -> list[str]:
+    """Others at work here reach into every wall-clock sample, p99 first of all: it must be said beside the numbers."""
+    load_average, cpus = os.getloadavg()[0], os.cpu_count() or 1
+    if load_average < cpus / 2:
+        return []
+    remark = (f"This machine was busy when the run began (load {load_average:.1f} on {cpus} CPUs): wall-clock values, "
+              "p99 above all, tell little. --virtual is blind to that.")
+    say(remark)
+    return [remark]
 
 
 def _native(systems: list[str], rounds: int, size: load.Size, samples: Samples) -> list[str]:
