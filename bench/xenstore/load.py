@@ -29,7 +29,7 @@ FULL = Size(rounds=3, native_count=6_000, native_seconds=1.5, lab_count=600, lab
 QUICK = Size(rounds=2, native_count=2_000, native_seconds=0.4, lab_count=150, lab_seconds=1.0, creates=1)
 
 # Virtual time repeats exactly: a few samples tell as much as many.
-VIRTUAL = Size(rounds=1, native_count=0, native_seconds=0, lab_count=100, lab_seconds=0.1, creates=1)
+VIRTUAL = Size(rounds=1, native_count=0, native_seconds=0, lab_count=300, lab_seconds=0.1, creates=1)
 
 
 def populate(nodes: int) -> list[str]:
