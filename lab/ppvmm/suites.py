@@ -17,6 +17,7 @@ HOST = {
     "property": ("sanitize", "laws checked with random inputs, under sanitizers"),
     "advisory": ("sanitize", "one test per security advisory, under sanitizers"),
     "simulation": ("sanitize", "whole hosts in a simulator, under sanitizers"),
+    "model": ("release", "replication: a death at every step, and SPIN over all interleavings"),
     "differential": ("release", "the same operations against the real C xenstored and oxenstored"),
     "fuzz": ("fuzz", "short fuzzer runs over hostile input, with the corpus in the tree"),
 }

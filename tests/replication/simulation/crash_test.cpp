@@ -1,5 +1,8 @@
-// A death at every step of every scripted scenario.
+// A death at every step of every scripted scenario. With PPVMM_STRIDE=n only every n-th step, for
+// builds that are slow.
 #include <gtest/gtest.h>
+
+#include <cstdlib>
 
 #include "scenario.hpp"
 
@@ -7,6 +10,12 @@ namespace ppvmm::simulation {
 namespace {
 
 constexpr std::uint64_t kSeed = 20'200'629;
+
+std::uint64_t stride() {
+  const char* text = std::getenv("PPVMM_STRIDE");
+  const unsigned long given = text == nullptr ? 1 : std::strtoul(text, nullptr, 10);
+  return given == 0 ? 1 : given;
+}
 
 struct Totals {
   std::uint64_t worlds{};
@@ -61,11 +70,11 @@ TEST_P(EveryStep, ThePrimaryDies) {
   const std::uint64_t steps = last_steps_;
   const std::uint64_t began = service_began_;
   // Before the first life serves it only clears memory, which is much the same at every step.
-  for (std::uint64_t step = 0; step < began; step += 23) {
+  for (std::uint64_t step = 0; step < began; step += 23 * stride()) {
     ASSERT_TRUE(run([&](World& world) { world.primary_deaths().push_back(step); }))
         << "primary dies before step " << step;
   }
-  for (std::uint64_t step = began; step < steps; ++step) {
+  for (std::uint64_t step = began; step < steps; step += stride()) {
     ASSERT_TRUE(run([&](World& world) { world.primary_deaths().push_back(step); }))
         << "primary dies before step " << step;
     EXPECT_EQ(last_rebirths_, 1u) << "primary dies before step " << step;
@@ -77,7 +86,7 @@ TEST_P(EveryStep, ThePrimaryDiesAgainWhileItIsReborn) {
   ASSERT_TRUE(run([](World&) {}));
   const std::uint64_t steps = last_steps_;
   // Coprime to the lengths of records and intents, so that all their words are met.
-  for (std::uint64_t step = service_began_; step < steps; step += 41) {
+  for (std::uint64_t step = service_began_; step < steps; step += 41 * stride()) {
     for (std::uint64_t again = 1; again <= 24; ++again) {
       ASSERT_TRUE(run([&](World& world) {
         world.primary_deaths() = {step, step + again};
@@ -94,7 +103,7 @@ TEST_P(EveryStep, ABackupDies) {
   GetParam().prepare(world);
   ASSERT_TRUE(world.finish()) << world.complaints().text();
   for (std::size_t backup = 0; backup < kBackups; ++backup) {
-    for (std::uint64_t step = 0; step < world.backup_steps(backup); step += 3) {
+    for (std::uint64_t step = 0; step < world.backup_steps(backup); step += 3 * stride()) {
       for (const Loss loss : {Loss::state, Loss::memory}) {
         ASSERT_TRUE(run([&](World& other) {
           other.loss = loss;
@@ -117,7 +126,7 @@ TEST_P(EveryStep, ABackupIsLostAndThenThePrimaryDies) {
   ASSERT_TRUE(world.finish());
   const std::uint64_t middle = world.backup_steps(0) / 2;
   // From its loss on, through its refill, the primary may die at any step.
-  for (std::uint64_t step = steps / 4; step < steps; step += 5) {
+  for (std::uint64_t step = steps / 4; step < steps; step += 5 * stride()) {
     ASSERT_TRUE(run([&](World& other) {
       other.loss = Loss::memory;
       other.backup_deaths(0).push_back(middle);
