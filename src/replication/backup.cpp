@@ -79,10 +79,12 @@ std::expected<std::uint64_t, CheckpointError> Backup::checkpoint() {
 }
 
 bool Backup::scrub() {
+  const bool identity = region_.identity_intact();
+  if (!identity) region_.write_identity();
   const auto newest = newest_checkpoint(region_);
   if (newest && newest->sequence == checkpointed_.sequence &&
       body_check(region_, *newest) == newest->body_check) {
-    return true;
+    return identity;
   }
   static_cast<void>(checkpoint());
   return false;

@@ -44,9 +44,9 @@ class Backup {
   /// Applies up to `budget` records, then writes a checkpoint if one is due.
   Progress step(std::uint64_t budget);
 
-  /// Looks whether the newest checkpoint is still what was written, and writes another one if not.
-  /// For idle times: what nobody reads may rot unseen, and this is what a rebirth will read.
-  /// False if it had rotted.
+  /// Looks whether identity and newest checkpoint are still what was written, and writes them again
+  /// if not. For idle times: what nobody reads may rot unseen, and a rebirth will read these.
+  /// False if something had rotted.
   bool scrub();
 
   [[nodiscard]] const Replica& replica() const { return replica_; }

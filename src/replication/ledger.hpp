@@ -28,7 +28,9 @@ struct Seat {
   void took(std::uint64_t before, std::span<const std::byte> bytes);
 };
 
-/// An attach_domain effect whose outcome is not in the log yet. A reborn primary asks for it again.
+/// An attach_domain effect whose outcome is not in the log yet. The machine awaits one report for
+/// each, in order, even if the domain went meanwhile; so a reborn primary asks for all of them
+/// again.
 struct PendingAttach {
   DomId domid{};
   std::uint64_t gfn{};
@@ -49,7 +51,7 @@ class Ledger {
 
   [[nodiscard]] std::span<const PendingAttach> pending() const { return pending_; }
   void expect_attach(const PendingAttach& attach);
-  /// Takes the pending attachment of `domid` out.
+  /// Takes the oldest pending attachment of `domid` out.
   std::optional<PendingAttach> settle_attach(DomId domid);
 
   /// For checkpoints. Pending attachments are not in it: no checkpoint is made while there are any.

@@ -10,7 +10,9 @@ Primary::Primary(Restored state, ReplicaSet set, const PrimaryOptions& options)
     : replica_{std::move(state.replica)},
       tail_{state.tail},
       set_{std::move(set)},
-      options_{options} {
+      options_{options},
+      now_ms_{replica_.machine().now_ms()},
+      logged_ms_{now_ms_} {
   // A reborn primary does again what was asked for and never reported.
   for (const PendingAttach& attach : replica_.ledger().pending()) {
     effects_.push_back({.kind = store::Effect::Kind::attach_domain,
@@ -108,7 +110,7 @@ bool Primary::adopt(DomId domid, SharedMemory page) {
 
 bool Primary::room_for(std::size_t input_bytes) {
   // Settlements that do not fit one record go ahead in ticks; each of them needs room too.
-  const std::uint64_t ticks = unsettled() / kSettlementsMax + 1;  // one for a due deadline
+  const std::uint64_t ticks = unsettled() / kSettlementsMax + 1;  // and one for the clock
   const std::uint64_t size = record_bound(input_bytes) + ticks * record_bound(0);
   const auto blocked = set_.blocked(tail_, size);
   if (!blocked) {
@@ -126,7 +128,11 @@ std::optional<std::size_t> Primary::commit(Event event) {
   const auto taken = replica_.execute(event);
   if (!taken) return 0;
   if (event.kind == Event::Kind::input) {
-    if (*taken == 0) return 0;
+    if (*taken == 0) {
+      // The machine's clock went on all the same, and replicas' clocks must go the same way.
+      if (now_ms_ != logged_ms_) log_tick(now_ms_);
+      return 0;
+    }
     event.bytes = event.bytes.first(*taken);
   }
   log(event);
@@ -147,14 +153,18 @@ void Primary::prepare_log(std::size_t unsettled_at_most) {
   const auto deadline = machine().next_deadline_ms();
   bool tick_needed = deadline && *deadline <= now_ms_;
   while (tick_needed || unsettled() > unsettled_at_most) {
-    Event tick;
-    tick.kind = Event::Kind::tick;
-    tick.now_ms = tick_needed ? now_ms_ : logged_ms_;
-    static_cast<void>(replica_.execute(tick));
-    log(tick);
-    after_event();
+    log_tick(tick_needed ? now_ms_ : logged_ms_);
     tick_needed = false;
   }
+}
+
+void Primary::log_tick(std::uint64_t now_ms) {
+  Event tick;
+  tick.kind = Event::Kind::tick;
+  tick.now_ms = now_ms;
+  static_cast<void>(replica_.execute(tick));
+  log(tick);
+  after_event();
 }
 
 std::size_t Primary::unsettled() const {
@@ -236,7 +246,7 @@ bool Primary::introduced(DomId domid, store::IntroduceResult result, SharedMemor
   const auto pending = replica_.ledger().pending();
   const auto attach = std::find_if(pending.begin(), pending.end(),
                                    [&](const PendingAttach& one) { return one.domid == domid; });
-  if (attach == pending.end()) return true;  // released meanwhile
+  if (attach == pending.end()) return true;  // nobody asked
   Event event;
   event.kind = Event::Kind::introduced;
   event.domid = domid;
@@ -248,7 +258,7 @@ bool Primary::introduced(DomId domid, store::IntroduceResult result, SharedMemor
     event.ring = {attach->gfn, attach->port, ring.consumed(), ring.produced()};
   }
   if (!commit(event)) return false;
-  if (attached) enqueue(add_link(domid, page));
+  if (attached && replica_.ledger().find(domid) != nullptr) enqueue(add_link(domid, page));
   return true;
 }
 

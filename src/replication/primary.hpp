@@ -129,6 +129,7 @@ class Primary {
   /// Logs what must be in the log before the next event: a tick whose time has come, and
   /// settlements that one record cannot carry.
   void prepare_log(std::size_t unsettled_at_most);
+  void log_tick(std::uint64_t now_ms);
   [[nodiscard]] std::size_t unsettled() const;
   void log(const Event& event);
   void after_event();
@@ -145,8 +146,8 @@ class Primary {
   std::vector<std::byte> input_;
   std::array<std::optional<Refill>, kBackups> refills_;
   std::array<std::pair<std::uint64_t, std::uint64_t>, kDigests> digests_{};
-  std::uint64_t now_ms_{};
-  std::uint64_t logged_ms_{};  ///< The clock of the newest record.
+  std::uint64_t now_ms_;
+  std::uint64_t logged_ms_;  ///< The clock of the newest record.
   std::optional<std::uint64_t> blocked_since_ms_;
 };
 

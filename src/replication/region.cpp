@@ -50,19 +50,8 @@ std::expected<Region, RegionError> Region::format(SharedMemory memory, const Geo
   for (const std::uint64_t serial : {0u, 1u}) {
     memory.write(checkpoint_offset(geometry, serial), std::span{zeroes}.first(sizeof(Checkpoint)));
   }
-  Identity identity{.magic = kRegionMagic,
-                    .version = kLayoutVersion,
-                    .slots = geometry.slots,
-                    .log_bytes = geometry.log_bytes,
-                    .checkpoint_bytes = geometry.checkpoint_bytes,
-                    .key = key,
-                    .reserved = {},
-                    .check = 0};
-  identity.check = check_of(identity, kIdentitySeed);
   region.set_membership({.configuration = 0, .state = Membership::State::joining});
-  const auto bytes = bytes_of(identity);
-  memory.write(sizeof identity.magic, bytes.subspan(sizeof identity.magic));
-  memory.store64(offsetof(Identity, magic), identity.magic);
+  region.write_identity();
   return region;
 }
 
@@ -79,6 +68,26 @@ std::expected<Region, RegionError> Region::open(SharedMemory memory) {
     return std::unexpected{RegionError::bad_geometry};
   }
   return Region{memory, geometry, identity.key};
+}
+
+bool Region::identity_intact() const {
+  const auto found = open(memory_);
+  return found && found->key_ == key_ && found->geometry_ == geometry_;
+}
+
+void Region::write_identity() {
+  Identity identity{.magic = kRegionMagic,
+                    .version = kLayoutVersion,
+                    .slots = geometry_.slots,
+                    .log_bytes = geometry_.log_bytes,
+                    .checkpoint_bytes = geometry_.checkpoint_bytes,
+                    .key = key_,
+                    .reserved = {},
+                    .check = 0};
+  identity.check = check_of(identity, kIdentitySeed);
+  const auto bytes = bytes_of(identity);
+  memory_.write(sizeof identity.magic, bytes.subspan(sizeof identity.magic));
+  memory_.store64(offsetof(Identity, magic), identity.magic);
 }
 
 std::optional<std::uint64_t> Region::word(std::size_t offset) const {

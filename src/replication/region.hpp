@@ -43,6 +43,11 @@ class Region {
   /// A region that was formatted before.
   static std::expected<Region, RegionError> open(SharedMemory memory);
 
+  /// Whether the identity in the memory is still this region's.
+  [[nodiscard]] bool identity_intact() const;
+  /// Writes it again, for a backup that finds it damaged in its own memory.
+  void write_identity();
+
   [[nodiscard]] const Geometry& geometry() const { return geometry_; }
   [[nodiscard]] std::uint64_t key() const { return key_; }
   [[nodiscard]] SharedMemory& memory() { return memory_; }

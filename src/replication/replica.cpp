@@ -24,7 +24,9 @@ std::expected<std::size_t, ApplyError> Replica::execute(const Event& event) {
       if (attached && !seat_free(event.domid)) return std::unexpected{ApplyError::no_connection};
       if (!ledger_.settle_attach(event.domid)) return std::unexpected{ApplyError::no_connection};
       machine_.introduced(event.domid, event.result);
-      if (attached) ledger_.add(event.domid, sequence, event.ring);
+      // The domain may have gone meanwhile, or a later INTRODUCE may have overtaken this one.
+      if (attached && machine_.connection_of(event.domid))
+        ledger_.add(event.domid, sequence, event.ring);
       break;
     }
     case Event::Kind::connected:
@@ -98,7 +100,6 @@ void Replica::note_effects(std::uint64_t sequence) {
         ledger_.expect_attach({effect.domid, effect.gfn, effect.port});
         break;
       case store::Effect::Kind::detach_domain:
-        static_cast<void>(ledger_.settle_attach(effect.domid));
         ledger_.remove(effect.domid);
         break;
       case store::Effect::Kind::reset_ring:

@@ -27,6 +27,7 @@ struct Totals {
   std::uint64_t dropped{};
   std::uint64_t damaged{};
   std::uint64_t rotten{};
+  std::uint64_t beyond{};
 };
 
 /// Throws the dice for one round's faults. Never takes the last good copy of the state: what
@@ -112,6 +113,7 @@ bool live(std::uint64_t seed, const Settings& settings, Totals& totals) {
   totals.dropped += world.dropped_backups;
   totals.damaged += world.damaged_backups;
   totals.rotten += world.rotten_checkpoints;
+  totals.beyond += world.beyond_promise ? 1 : 0;
   if (good) return true;
   std::fprintf(stderr,
                "FAILED after round %llu: %s\nreplay: --worlds 1 --seed %llu --rounds %llu\n",
@@ -134,10 +136,11 @@ int run(const Settings& settings) {
   const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
   std::printf(
       "seeds from %llu: %llu worlds, %llu steps, %llu answers checked, %llu faults, %llu rebirths, "
-      "%llu refills, %llu dropped, %llu damaged, %llu rotten checkpoints, %.1f s\n",
+      "%llu refills, %llu dropped, %llu damaged, %llu rotten, %llu beyond promise, %.1f s\n",
       number(settings.seed), number(totals.worlds), number(totals.steps), number(totals.answers),
       number(totals.faults), number(totals.rebirths), number(totals.refills),
-      number(totals.dropped), number(totals.damaged), number(totals.rotten), elapsed());
+      number(totals.dropped), number(totals.damaged), number(totals.rotten), number(totals.beyond),
+      elapsed());
   return good ? 0 : 1;
 }
 

@@ -194,14 +194,14 @@ void World::birth() {
          std::to_string(static_cast<int>(found->standing[1])) + " (replication::Standing)");
     ++rebirths;
     replayed += found->replayed;
-    if (found->stale) complaints_.add("a state was lost although a member should have it");
+    if (found->stale) return lost("a state was lost although a member should have it");
     const auto standing = found->standing;
     primary_.emplace(std::move(found->state), std::move(found->set), primary_options);
     for (std::size_t i = 0; i < kBackups && primary_; ++i) {
       if (standing[i] != replication::Standing::complete && backups_[i].running) rebuild_backup(i);
     }
   } else {
-    if (ever_born_) return complaints_.add("every copy of the state was lost");
+    if (ever_born_) return lost("every copy of the state was lost");
     if (error == replication::RecoveryError::all_lost) return complaints_.add("lost at the start");
     primary_.emplace(
         replication::Restored{replication::Replica{store::Machine{options()},
@@ -293,8 +293,7 @@ void World::listen_to_reports() {
       case Report::Kind::backup_stuck:
       case Report::Kind::backup_damaged:
         ++dropped_backups;
-        // Root ends it and builds it again.
-        kill_backup(report.backup, Loss::memory);
+        end_damaged(report.backup);
         break;
       case Report::Kind::backup_joined:
         ++refills;
@@ -316,6 +315,18 @@ void World::listen_to_reports() {
     }
     if (!primary_) return;
   }
+}
+
+void World::end_damaged(std::size_t i) {
+  // Root builds it again. If the other region has rotted unseen, that was one fault too many.
+  if (!safe_without(i)) last_copy_at_risk_ = true;
+  kill_backup(i, Loss::memory);
+}
+
+void World::lost(const std::string& what) {
+  note(what);
+  if (last_copy_at_risk_) beyond_promise = true;
+  complaints_.add(what);
 }
 
 void World::turn_of_backup(std::size_t i) {
@@ -358,7 +369,7 @@ void World::turn_of_backup(std::size_t i) {
     kill_backup(i, loss);
   } else if (damaged) {
     ++damaged_backups;
-    kill_backup(i, Loss::memory);
+    end_damaged(i);
   }
 }
 

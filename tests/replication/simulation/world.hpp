@@ -97,6 +97,9 @@ class World {
   std::uint64_t alone{};
   std::uint64_t rotten_checkpoints{};
   std::uint64_t damaged_backups{};
+  /// More failed at one time than the protocol promises to survive (two regions damaged at once),
+  /// and the state was lost, loudly. Such a run says nothing.
+  bool beyond_promise{};
   [[nodiscard]] std::uint64_t answers() const;
 
  private:
@@ -125,6 +128,8 @@ class World {
   void tell_facts();
   void listen_to_reports();
   void rebuild_backup(std::size_t i);
+  void end_damaged(std::size_t i);
+  void lost(const std::string& what);
   void examine();
   void examine_nodes();
   void examine_regions();
@@ -142,6 +147,7 @@ class World {
   Journal primary_journal_;
   std::optional<replication::Primary> primary_;
   bool ever_born_{};
+  bool last_copy_at_risk_{};
   std::size_t back_in_{};
   std::deque<store::Effect> effects_;
   std::deque<DomId> deaths_;

@@ -88,13 +88,16 @@ TEST(LedgerTest, RefusesBytesThatAreNoLedger) {
   EXPECT_FALSE(Ledger::read(no_slot, 32)) << "a slot that is not there";
 }
 
-TEST(LedgerTest, ANewerIntroductionReplacesAPendingOne) {
+TEST(LedgerTest, EveryAttachmentIsReportedOnceOldestFirst) {
   Ledger ledger{32};
   ledger.expect_attach({4, 10, 1});
+  ledger.expect_attach({5, 12, 1});
   ledger.expect_attach({4, 11, 2});
-  ASSERT_EQ(ledger.pending().size(), 1u);
+  ASSERT_EQ(ledger.pending().size(), 3u);
+  EXPECT_EQ(ledger.settle_attach(4)->gfn, 10u);
   EXPECT_EQ(ledger.settle_attach(4)->gfn, 11u);
   EXPECT_FALSE(ledger.settle_attach(4));
+  EXPECT_TRUE(ledger.settle_attach(5));
 }
 
 }  // namespace

@@ -262,5 +262,39 @@ TEST_F(RecoveryTest, AnOverwrittenRingFailsThatConnectionOnly) {
   EXPECT_EQ(reports[0].kind, Report::Kind::connection_failed);
 }
 
+TEST_F(RecoveryTest, ADomainThatDiesWhileItIsIntroducedCanBeIntroducedAgain) {
+  const auto introduce = [&] {
+    const std::string payload{
+        "7\0"
+        "4096\0"
+        "5\0",
+        9};
+    const auto request = test::encode(MessageType::introduce, next_id_++, 0, payload);
+    EXPECT_EQ(client_.requests.write(request), request.size());
+    primary_->kick(0);
+    serve();
+    return primary_->take_effects();
+  };
+  ASSERT_EQ(introduce().size(), 1u);
+  ASSERT_TRUE(primary_->domain_dead(7));
+  // The primary dies before the shell reports; its successor asks again.
+  auto recovery = recovered();
+  ASSERT_TRUE(recovery);
+  primary_.emplace(std::move(recovery->state), std::move(recovery->set),
+                   PrimaryOptions{.geometry = kSmall, .key = kKey});
+  ASSERT_TRUE(primary_->adopt(0, page_.shared()));
+  serve();
+  const auto again = primary_->take_effects();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].kind, store::Effect::Kind::attach_domain);
+  ASSERT_TRUE(primary_->introduced(7, store::IntroduceResult::bad_ring, {}));
+
+  ASSERT_EQ(introduce().size(), 1u);
+  test::Memory page{4096};
+  ASSERT_TRUE(primary_->introduced(7, store::IntroduceResult::attached, page.shared()));
+  EXPECT_TRUE(serve()) << "OK is on the ring";
+  EXPECT_NE(primary_->machine().connection_of(7), std::nullopt);
+}
+
 }  // namespace
 }  // namespace ppvmm::replication
