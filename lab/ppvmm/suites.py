@@ -20,7 +20,6 @@ HOST = {
     "simulation": ("sanitize", "whole hosts in a simulator, under sanitizers"),
     "model": ("release", "replication: a death at every step, and SPIN over all interleavings"),
     "differential": ("release", "the same operations against the real C xenstored and oxenstored"),
-    "model": ("release", "replication: a death at every step of every scenario, and a model checked by SPIN"),
     "fuzz": ("fuzz", "short fuzzer runs over hostile input, with the corpus in the tree"),
 }
 RELEASE_TARGETS = ("differential", "replication_crash_test")
