@@ -17,41 +17,44 @@ def folder(preset: str = "release") -> Path:
     return ROOT / "build" / preset
 
 
+def configure(preset: str = "release") -> Path:
+    """Brings the preset's build description up to date. Returns the build folder."""
+    where = folder(preset)
+    plan = where / "build.ninja"
+    # Packages that came since the last time may bring what was left out then (tests without GoogleTest).
+    if not plan.exists() or plan.stat().st_mtime < DPKG_STATE.stat().st_mtime:
+        _run(["cmake", "--preset", preset], f"configuring {preset}", _environment())
+    return where
+
+
+def _environment() -> dict:
+    """What builds run in: through ccache, with paths relative to the tree, so that clones share what was compiled."""
+    environment = dict(os.environ)
+    if shutil.which("ccache"):
+        environment.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
+        environment.setdefault("CCACHE_BASEDIR", str(ROOT))
+        environment.setdefault("CCACHE_NOHASHDIR", "1")
+    return environment
+
+
 def build(preset: str = "release", *targets: str) -> Path:
     """Configures if needed and builds `targets` (nothing named: everything). Returns the build folder."""
-    environment = _configure(preset)
-    where = folder(preset)
+    where = configure(preset)
     names = " ".join(targets) or "everything"
     _run(["cmake", "--build", "--preset", preset, *(["--target", *targets] if targets else [])],
-         f"building {names} ({preset})", environment)
+         f"building {names} ({preset})", _environment())
     return where
 
 
 def targets_like(preset: str, prefix: str) -> list[str]:
     """The names of the preset's targets that start with `prefix`."""
-    _configure(preset)
+    configure(preset)
     listing = subprocess.run(["ninja", "-C", str(folder(preset)), "-t", "targets", "all"], capture_output=True,
                              text=True, check=True).stdout
     found = re.findall(rf"^({re.escape(prefix)}\w+): phony$", listing, re.MULTILINE)
     if not found:
         raise UserError(f"build/{preset} has no target {prefix}...")
     return sorted(found)
-
-
-def _configure(preset: str) -> dict:
-    """Brings the build description up to date; returns the environment to build in."""
-    environment = dict(os.environ)
-    if shutil.which("ccache"):
-        environment.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
-        # Paths relative to the tree, so that another clone of it finds what was compiled in this one.
-        environment.setdefault("CCACHE_BASEDIR", str(ROOT))
-        environment.setdefault("CCACHE_NOHASHDIR", "1")
-    where = folder(preset)
-    plan = where / "build.ninja"
-    # Packages that came since the last time may bring what was left out then (tests without GoogleTest).
-    if not plan.exists() or plan.stat().st_mtime < DPKG_STATE.stat().st_mtime:
-        _run(["cmake", "--preset", preset], f"configuring {preset}", environment)
-    return environment
 
 
 def _run(command: list[str], what: str, environment: dict) -> None:

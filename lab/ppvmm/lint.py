@@ -91,9 +91,10 @@ def _readmes() -> tuple[int, list[str]]:
 
 
 def _tidy(files: list[Path], limit: float | None, count: Count) -> tuple[int, list[str]]:
-    """clang-tidy on what is shipped (tests are left to the compiler's warnings), over the release compile database. A file is checked again when it, its configuration, its
-    compile command or any header of ours that it includes has changed."""
-    where = build.build("release")
+    """clang-tidy on what is shipped (tests are left to the compiler's warnings), over the release compile database. A
+    file is checked again when it, its configuration, its compile command or any header of ours that it includes has
+    changed."""
+    where = build.configure("release")
     commands = {Path(entry["file"]): entry["command"]
                 for entry in json.loads((where / "compile_commands.json").read_text())}
     units = [file for file in files if file in commands and ROOT / "tests" not in file.parents
@@ -132,8 +133,9 @@ def _tidy(files: list[Path], limit: float | None, count: Count) -> tuple[int, li
 
 def _tidy_one(where: Path, unit: Path) -> str | None:
     # Without the path-sensitive analyzer, which is most of the time: minutes instead of half an hour on two cores.
-    done = subprocess.run(["clang-tidy-19", "--quiet", "--checks=-clang-analyzer-*", "--extra-arg=-Wno-unknown-warning-option", "-p", str(where), str(unit)], cwd=ROOT, capture_output=True,
-                          text=True)
+    command = ["clang-tidy-19", "--quiet", "--checks=-clang-analyzer-*", "--extra-arg=-Wno-unknown-warning-option",
+               "-p", str(where), str(unit)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode == 0:
         return None
     lines = [line for line in done.stdout.splitlines() if "error:" in line or "warning:" in line]
