@@ -46,17 +46,6 @@ def build(preset: str = "release", *targets: str) -> Path:
     return where
 
 
-def targets_like(preset: str, prefix: str) -> list[str]:
-    """The names of the preset's targets that start with `prefix`."""
-    configure(preset)
-    listing = subprocess.run(["ninja", "-C", str(folder(preset)), "-t", "targets", "all"], capture_output=True,
-                             text=True, check=True).stdout
-    found = re.findall(rf"^({re.escape(prefix)}\w+): phony$", listing, re.MULTILINE)
-    if not found:
-        raise UserError(f"build/{preset} has no target {prefix}...")
-    return sorted(found)
-
-
 def _run(command: list[str], what: str, environment: dict) -> None:
     with Step(what) as step:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdin=subprocess.DEVNULL,

@@ -11,8 +11,8 @@ from ppvmm.qemu import Variant
 from ppvmm.results import Result, new_folder
 from ppvmm.term import UserError, say
 
-# Host suites in the order they run: name -> (preset it runs in, what it is). Those that run in the release preset are
-# the slow ones; what they need is built by the names in RELEASE_TARGETS, which saves building all other tests twice.
+# Host suites in the order they run: name -> (preset it runs in, what it is). The build target suite_NAME holds what a
+# suite needs (cmake/Suites.cmake).
 HOST = {
     "unit": ("sanitize", "single parts, under address and undefined-behaviour sanitizers"),
     "property": ("sanitize", "laws checked with random inputs, under sanitizers"),
@@ -22,7 +22,6 @@ HOST = {
     "differential": ("release", "the same operations against the real C xenstored and oxenstored"),
     "fuzz": ("fuzz", "short fuzzer runs over hostile input, with the corpus in the tree"),
 }
-RELEASE_TARGETS = ("differential", "replication_crash_test")
 LINT = "lint"
 TIDY_LIMIT = 240.0  # seconds for clang-tidy within ./ppvmm test, which as a whole stays below half an hour
 
@@ -56,19 +55,13 @@ def run(wanted: list[str], quick: bool, json_file: Path | None) -> int:
     folder = new_folder("test")
     counts: dict[str, Count] = {}
     began = time.monotonic()
-    for preset in dict.fromkeys(_preset(name, quick) for name in chosen if name in HOST):
-        build.build(preset, *_targets(preset))
+    hosted = [name for name in chosen if name in HOST]
+    for preset in dict.fromkeys(_preset(name, quick) for name in hosted):
+        build.build(preset, *(f"suite_{name}" for name in hosted if _preset(name, quick) == preset))
     for name in chosen:
         say(f"suite {name}")
         counts[name] = _one(name, lab, quick, folder)
     return _finish(counts, time.monotonic() - began, folder, json_file)
-
-
-def _targets(preset: str) -> tuple[str, ...]:
-    """What a suite needs of a preset; nothing named: everything."""
-    if preset == "fuzz":
-        return tuple(build.targets_like(preset, "fuzz_"))
-    return RELEASE_TARGETS if preset == "release" else ()
 
 
 def _preset(name: str, quick: bool) -> str:
