@@ -1,3 +1,4 @@
+#!/bin/sh
 for name in hello stdlib memory events grants timer tasks wx console; do
   check "$name" sh /lab/verdict.sh "$name" 1
 done

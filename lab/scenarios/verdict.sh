@@ -1,3 +1,4 @@
+#!/bin/sh
 # verdict.sh NAME LIVES: runs the test image uk-NAME, brings it back in place whenever it dies without a verdict (at
 # most LIVES lives), and succeeds if the one line PPVMM-TEST {"name":...,"ok":...} on its console says ok.
 uk=/lab/bin/ppvmm-uk

@@ -73,8 +73,8 @@ class PermissionRef {
   /// withdrawn are two objects, and still equal.
   friend bool operator==(const PermissionRef& one, const PermissionRef& other) {
     if (one.list_ == other.list_) return true;
-    return one.list_ != nullptr && other.list_ != nullptr &&
-           one.list_->hash == other.list_->hash && one.list_->entries == other.list_->entries;
+    return one.list_ != nullptr && other.list_ != nullptr && one.list_->hash == other.list_->hash &&
+           one.list_->entries == other.list_->entries;
   }
 
  private:
