@@ -72,8 +72,10 @@ class Bench {
 };
 
 std::vector<std::string> requests(Bench& bench, MessageType type, std::string_view value) {
+  constexpr int kRequests = 4096;
   std::vector<std::string> all;
-  for (int i = 0; i < 4096; ++i) {
+  all.reserve(kRequests);
+  for (int i = 0; i < kRequests; ++i) {
     all.push_back(message(type, node_path(bench.next()) + std::string(value)));
   }
   return all;

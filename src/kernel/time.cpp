@@ -31,7 +31,7 @@ Nanoseconds now() {
     const std::uint32_t version = info.version;
     std::atomic_signal_fence(std::memory_order_acquire);
     std::uint64_t delta = time_stamp_counter() - info.tsc_timestamp;
-    const int shift = info.tsc_shift;
+    const int shift = info.tsc_shift;  // NOLINT(bugprone-signed-char-misuse): a number below zero
     delta = shift >= 0 ? delta << shift : delta >> -shift;
     const auto product = static_cast<Wide>(delta) * info.tsc_to_system_mul;
     result = info.system_time + static_cast<std::uint64_t>(product >> 32);

@@ -81,7 +81,7 @@ bool State::doom_guest_transactions() {
 
 bool State::machine_may_grow(std::string_view operation) {
   // What one request can need beyond its own bytes: copies of shared nodes on the way.
-  constexpr std::int64_t kMargin = 256 * 1024;
+  constexpr std::int64_t kMargin = std::int64_t{256} * 1024;
   if (options.memory_limit == 0) return true;
   const auto limit = static_cast<std::int64_t>(options.memory_limit);
   if (memory_in_use() + kMargin <= limit) return true;

@@ -72,7 +72,7 @@ void State::answer(const Request& request, std::string_view payload) {
 }
 
 void State::acknowledge(const Request& request) {
-  answer(request, std::string_view("OK", 3));
+  answer(request, std::string_view("OK\0", 3));
 }
 
 void State::answer_error(const Request& request, Error error) {

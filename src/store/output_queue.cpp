@@ -11,7 +11,7 @@ namespace ppvmm::store {
 namespace {
 
 // Sent bytes are thrown away in pieces of at least this size, so that each is moved only once.
-constexpr std::size_t kTrimBytes = 64 * 1024;
+constexpr std::size_t kTrimBytes = std::size_t{64} * 1024;
 
 std::uint64_t event_hash(std::string_view path, std::string_view token) {
   return digest(token, digest(path));

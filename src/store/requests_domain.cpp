@@ -77,7 +77,7 @@ Status do_set_target(State& state, const Request& request) {
       other->connection == nullptr) {
     return std::unexpected(Error::noent);
   }
-  domain->connection->target = *target;
+  domain->connection->target = target;
   state.acknowledge(request);
   return {};
 }

@@ -40,6 +40,7 @@ int write_json(const Common& common, const nlohmann::ordered_json& result) {
 void print_table(const std::vector<std::string>& heading,
                  const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
+  widths.reserve(heading.size());
   for (const std::string& title : heading)
     widths.push_back(title.size());
   for (const auto& row : rows) {
