@@ -220,7 +220,7 @@ Outcome Loader::add_committed(const NodeContents& node) {
       return std::unexpected{StreamError::duplicate};
     }
     given_seen_.push_back(*known);
-  } else if (!is_top_level(node.path) &&
+  } else if (is_top_level(node.path) ||  // the root and the special nodes are there already
              state_->tree.find(parent_path(node.path)).node == nullptr) {
     return std::unexpected{StreamError::dangling};
   }
