@@ -222,7 +222,9 @@ Outcome Loader::change_tree(Tree& tree, const NodeContents& node, Generations ge
                             bool removed) {
   const bool top_level = node.path == "/" || node.path.starts_with('@');
   const std::string_view needed = removed ? node.path : parent_path(node.path);
-  if (top_level ? removed : tree.find(needed).node == nullptr) {
+  const bool given =
+      node.path == "/" || node.path == kIntroduceDomain || node.path == kReleaseDomain;
+  if (top_level ? removed || !given : tree.find(needed).node == nullptr) {
     return std::unexpected{StreamError::dangling};
   }
   if (removed) {
