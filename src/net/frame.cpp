@@ -1,0 +1,215 @@
+#include "net/frame.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ppvmm::net {
+
+std::byte* Buffer::data() const {
+  return pool_->data(index_);
+}
+
+DmaAddress Buffer::dma() const {
+  return pool_->pages_[index_];
+}
+
+void Buffer::reset() {
+  if (pool_ != nullptr) std::exchange(pool_, nullptr)->release(index_);
+}
+
+bool Frame::append(Buffer&& buffer, std::size_t offset, std::size_t length) {
+  BufferPool::Record& record = pool_->records_[index_];
+  if (buffer.pool_ != pool_ || record.count == kFragmentsMax || length == 0) return false;
+  if (offset > kBufferBytes || length > kBufferBytes - offset) return false;
+  if (record.length + length > kFrameBytesMax) return false;
+  record.fragments[record.count++] = {.buffer = buffer.index_,
+                                      .offset = static_cast<std::uint16_t>(offset),
+                                      .length = static_cast<std::uint16_t>(length)};
+  record.length += static_cast<std::uint32_t>(length);
+  buffer.pool_ = nullptr;
+  return true;
+}
+
+std::span<const Fragment> Frame::fragments() const {
+  const BufferPool::Record& record = pool_->records_[index_];
+  return {record.fragments.data(), record.count};
+}
+
+std::uint32_t Frame::length() const {
+  return pool_->records_[index_].length;
+}
+
+std::span<std::byte> Frame::bytes(const Fragment& fragment) const {
+  return {pool_->data(fragment.buffer) + fragment.offset, fragment.length};
+}
+
+DmaAddress Frame::dma(const Fragment& fragment) const {
+  return pool_->pages_[fragment.buffer] + fragment.offset;
+}
+
+Offload& Frame::offload() {
+  return pool_->records_[index_].offload;
+}
+
+const Offload& Frame::offload() const {
+  return pool_->records_[index_].offload;
+}
+
+std::uint64_t& Frame::tag() {
+  return pool_->records_[index_].tag;
+}
+
+std::uint64_t Frame::tag() const {
+  return pool_->records_[index_].tag;
+}
+
+Frame Frame::share() const {
+  Frame copy = pool_->frame();
+  if (!copy) return copy;
+  pool_->records_[copy.index_] = pool_->records_[index_];
+  for (const Fragment& fragment : fragments())
+    pool_->hold(fragment.buffer);
+  return copy;
+}
+
+std::size_t Frame::copy_out(std::size_t offset, std::span<std::byte> out) const {
+  std::size_t done = 0;
+  for (const Fragment& fragment : fragments()) {
+    if (done == out.size()) break;
+    if (offset >= fragment.length) {
+      offset -= fragment.length;
+      continue;
+    }
+    const std::size_t count = std::min(out.size() - done, fragment.length - offset);
+    std::memcpy(out.data() + done, bytes(fragment).data() + offset, count);
+    done += count;
+    offset = 0;
+  }
+  return done;
+}
+
+std::size_t Frame::copy_in(std::size_t offset, std::span<const std::byte> in) {
+  std::size_t done = 0;
+  for (const Fragment& fragment : fragments()) {
+    if (done == in.size()) break;
+    if (offset >= fragment.length) {
+      offset -= fragment.length;
+      continue;
+    }
+    const std::size_t count = std::min(in.size() - done, fragment.length - offset);
+    std::memcpy(bytes(fragment).data() + offset, in.data() + done, count);
+    done += count;
+    offset = 0;
+  }
+  return done;
+}
+
+void Frame::reset() {
+  if (pool_ != nullptr) std::exchange(pool_, nullptr)->release_record(index_);
+}
+
+BufferPool::BufferPool(std::byte* memory, std::span<const DmaAddress> pages, std::size_t frames)
+    : memory_(memory), pages_(pages), holders_(pages.size()), records_(frames) {
+  free_buffers_.reserve(pages.size());
+  free_records_.reserve(frames);
+  for (std::size_t i = pages.size(); i-- > 0;)
+    free_buffers_.push_back(static_cast<std::uint32_t>(i));
+  for (std::size_t i = frames; i-- > 0;)
+    free_records_.push_back(static_cast<std::uint32_t>(i));
+}
+
+Buffer BufferPool::take() {
+  if (free_buffers_.empty()) {
+    ++refused_buffers_;
+    return {};
+  }
+  const std::uint32_t index = free_buffers_.back();
+  free_buffers_.pop_back();
+  holders_[index] = 1;
+  return Buffer{this, index};
+}
+
+Frame BufferPool::frame() {
+  if (free_records_.empty()) {
+    ++refused_frames_;
+    return {};
+  }
+  const std::uint32_t index = free_records_.back();
+  free_records_.pop_back();
+  Record& record = records_[index];
+  record.tag = 0;
+  record.offload = {};
+  record.length = 0;
+  record.count = 0;
+  record.used = true;
+  return Frame{this, index};
+}
+
+Frame BufferPool::frame_of(std::size_t length, std::size_t headroom) {
+  Frame frame = this->frame();
+  if (!frame || headroom >= kBufferBytes || length == 0) return {};
+  while (length > 0) {
+    const std::size_t piece = std::min(length, kBufferBytes - headroom);
+    Buffer buffer = take();
+    if (!buffer || !frame.append(std::move(buffer), headroom, piece)) return {};
+    headroom = 0;
+    length -= piece;
+  }
+  return frame;
+}
+
+BufferPool::Statistics BufferPool::statistics() const {
+  return {.buffers = static_cast<std::uint32_t>(pages_.size()),
+          .free_buffers = static_cast<std::uint32_t>(free_buffers_.size()),
+          .frames = static_cast<std::uint32_t>(records_.size()),
+          .free_frames = static_cast<std::uint32_t>(free_records_.size()),
+          .refused_buffers = refused_buffers_,
+          .refused_frames = refused_frames_};
+}
+
+void BufferPool::release(std::uint32_t buffer) {
+  if (--holders_[buffer] == 0) free_buffers_.push_back(buffer);
+}
+
+void BufferPool::release_record(std::uint32_t index) {
+  Record& record = records_[index];
+  for (std::uint16_t i = 0; i < record.count; ++i)
+    release(record.fragments[i].buffer);
+  record.count = 0;
+  record.used = false;
+  free_records_.push_back(index);
+}
+
+void BufferPool::begin_reclaim() {
+  std::ranges::fill(holders_, 0u);
+  for (Record& record : records_)
+    record.used = false;
+}
+
+void BufferPool::mark(const Frame& frame) {
+  if (frame.pool_ != this) return;
+  Record& record = records_[frame.index_];
+  if (std::exchange(record.used, true)) return;
+  for (std::uint16_t i = 0; i < record.count; ++i)
+    hold(record.fragments[i].buffer);
+}
+
+void BufferPool::mark(const Buffer& buffer) {
+  if (buffer.pool_ == this) hold(buffer.index_);
+}
+
+void BufferPool::end_reclaim() {
+  free_buffers_.clear();
+  free_records_.clear();
+  for (std::size_t i = holders_.size(); i-- > 0;) {
+    if (holders_[i] == 0) free_buffers_.push_back(static_cast<std::uint32_t>(i));
+  }
+  for (std::size_t i = records_.size(); i-- > 0;) {
+    if (!records_[i].used) {
+      records_[i].count = 0;
+      free_records_.push_back(static_cast<std::uint32_t>(i));
+    }
+  }
+}
+
+}  // namespace ppvmm::net
