@@ -1,6 +1,6 @@
 /// The vitals page: what a unikernel shows to root, and what it keeps for its next incarnation.
 ///
-/// Layout version 1, shared by the unikernel runtime (src/kernel) and the dom0-side tools
+/// Layout version 2, shared by the unikernel runtime (src/kernel) and the dom0-side tools
 /// (src/root). docs/vitals.md explains the protocol; the address comes from the image's own ELF
 /// note (abi/image_note.hpp). Little endian, x86-64. The region is kVitalsPages pages: one page of
 /// `Vitals`, then the survivors table.
@@ -19,7 +19,7 @@
 namespace ppvmm::abi {
 
 inline constexpr std::uint64_t kVitalsMagic = 0x736C617469567050u;  // "PpVitals"
-inline constexpr std::uint32_t kVitalsVersion = 1;
+inline constexpr std::uint32_t kVitalsVersion = 2;
 inline constexpr std::size_t kPageBytes = 4096;
 /// One page of Vitals and sixteen of survivors.
 inline constexpr std::size_t kVitalsPages = 17;
@@ -47,6 +47,7 @@ enum class FaultKind : std::uint32_t {
   nested_trap = 5,    ///< A trap while handling a trap: registers are those of the second one.
   hard = 6,           ///< Written by root: Xen crashed the domain (for example a stack overflow).
   hang = 7,           ///< Written by root: stopped because it made no progress.
+  corruption = 8,     ///< Its own memory is not what it wrote; stopped before that left it.
 };
 
 /// Progress of one sub-component. `count` moves with each piece of work done, so a busy component
@@ -103,6 +104,28 @@ struct Orders {
   std::array<char, 104> words;  ///< Free text for the image, zero-terminated (tests, drills).
 };
 static_assert(sizeof(Orders) == 128);
+
+/// One thing a unikernel tells root, without waiting. What `kind` and the rest mean is the image's
+/// (for XenStore_uk: abi/xenstore_set.hpp).
+struct Notice {
+  std::uint64_t time_ns;  ///< Xen system time.
+  std::uint32_t kind;
+  std::uint32_t subject;
+  std::uint64_t value;
+  std::uint64_t number;  ///< 1, 2, 3 ... over all lives; written last. Entry = number % kNotices.
+};
+static_assert(sizeof(Notice) == 32);
+/// Root reads them when it is notified; who is slower than this loses the oldest, and sees a gap.
+inline constexpr std::size_t kNotices = 32;
+
+/// One thing root tells a unikernel to do, one at a time. Written by root, `serial` last, and then
+/// the supervisor port is notified. It stays in force over a rebirth, so it must be idempotent.
+struct Command {
+  std::uint32_t serial;  ///< Raised by root for each command; 0: none yet.
+  std::uint32_t kind;    ///< Meaning: the image's.
+  std::uint64_t subject;
+};
+static_assert(sizeof(Command) == 16);
 
 /// What the first life learned from the domain builder and later lives cannot ask again. Written
 /// once, checked at each re-entry.
@@ -185,7 +208,14 @@ struct Vitals {
   std::uint32_t survivors_used;
   std::uint32_t survivor_in_work;  ///< Index + 1 of an entry being rewritten; 0: none.
   std::uint64_t survivors_sum;     ///< XOR of the entries' sums.
-  std::uint64_t reserved4[289];
+  // Offset 1784: root's command, and the unikernel's answer.
+  Command command;
+  std::uint32_t command_done;    ///< Serial of the last command carried out.
+  std::uint32_t command_result;  ///< 0: done; else why not, as the image defines it.
+  // Offset 1808.
+  std::uint64_t notices_posted;  ///< Number of the newest notice.
+  std::array<Notice, kNotices> notices;
+  std::uint64_t reserved4[157];
 };
 static_assert(offsetof(Vitals, counts) == 128);
 static_assert(offsetof(Vitals, progress) == 256);
@@ -193,6 +223,8 @@ static_assert(offsetof(Vitals, fault) == 768);
 static_assert(offsetof(Vitals, orders) == 1280);
 static_assert(offsetof(Vitals, origin) == 1408);
 static_assert(offsetof(Vitals, survivors_used) == 1768);
+static_assert(offsetof(Vitals, command) == 1784);
+static_assert(offsetof(Vitals, notices_posted) == 1808);
 static_assert(sizeof(Vitals) == kPageBytes);
 
 /// The whole region as it lies in memory.

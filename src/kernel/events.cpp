@@ -89,8 +89,8 @@ bool dispatch() {
   return any;
 }
 
-void answer_ping(void*, Port) {
-  vitals::page().pong = vitals::page().orders.ping;
+void on_supervisor(void*, Port) {
+  vitals::look_at_orders();
 }
 
 /// Gives the vCPU back until an event comes or `deadline`.
@@ -273,7 +273,7 @@ void set_up_supervisor(bool reborn) {
     port = *fresh;
     if (!survive(port, kSupervisorTag, 0, 0)) panic("supervisor port cannot be kept");
   }
-  handle(port, answer_ping, nullptr);
+  handle(port, on_supervisor, nullptr);
   vitals::page().supervisor_port = port;
 }
 

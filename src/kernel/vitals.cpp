@@ -8,6 +8,16 @@
 #include "kernel/time.hpp"
 
 namespace ppvmm::kernel::vitals {
+namespace {
+
+CommandHandler command_handler = nullptr;
+void* command_context = nullptr;
+
+void wake_root() {
+  if (page().supervisor_port != 0) events::notify(page().supervisor_port);
+}
+
+}  // namespace
 
 abi::Vitals& page() {
   return ppvmm_vitals.page;
@@ -37,7 +47,37 @@ void ready() {
   page().ready_ns = time::now();
   page().state = abi::LifeState::ready;
   // Root need not look again and again: who waits for us hears of it.
-  if (page().supervisor_port != 0) events::notify(page().supervisor_port);
+  wake_root();
+}
+
+void post(std::uint32_t kind, std::uint32_t subject, std::uint64_t value) {
+  const std::uint64_t number = page().notices_posted + 1;
+  abi::Notice& notice = page().notices[number % abi::kNotices];
+  // A reader that sees the number of the one before must not see half of this one.
+  __atomic_store_n(&notice.number, 0, __ATOMIC_RELEASE);
+  notice.time_ns = time::now();
+  notice.kind = kind;
+  notice.subject = subject;
+  notice.value = value;
+  __atomic_store_n(&notice.number, number, __ATOMIC_RELEASE);
+  __atomic_store_n(&page().notices_posted, number, __ATOMIC_RELEASE);
+  wake_root();
+}
+
+void on_command(CommandHandler handler, void* context) {
+  command_handler = handler;
+  command_context = context;
+  look_at_orders();
+}
+
+void look_at_orders() {
+  page().pong = page().orders.ping;
+  const std::uint32_t serial = __atomic_load_n(&page().command.serial, __ATOMIC_ACQUIRE);
+  if (command_handler == nullptr || serial == page().command_done) return;
+  const abi::Command command = page().command;
+  page().command_result = command_handler(command_context, command);
+  __atomic_store_n(&page().command_done, serial, __ATOMIC_RELEASE);
+  wake_root();
 }
 
 }  // namespace ppvmm::kernel::vitals

@@ -37,6 +37,16 @@ inline Component enter(Component which) {
 /// The image serves from now on: stamps ready_ns and sets the state.
 void ready();
 
+/// Tells root something, without waiting for anybody. Numbers go on over rebirths.
+void post(std::uint32_t kind, std::uint32_t subject, std::uint64_t value);
+
+/// Carries a command of root's out and returns 0, or why not. Called from the event loop.
+using CommandHandler = std::uint32_t (*)(void* context, const abi::Command& command);
+/// Takes commands from now on. One that an earlier life left unanswered is carried out now.
+void on_command(CommandHandler handler, void* context);
+/// For the runtime: the supervisor port was notified.
+void look_at_orders();
+
 /// What outlives this incarnation.
 [[nodiscard]] Survivors& survivors();
 

@@ -71,6 +71,8 @@ std::string_view name_of(abi::FaultKind kind) {
       return "nested trap";
     case abi::FaultKind::hard:
       return "hard";
+    case abi::FaultKind::corruption:
+      return "corruption";
     case abi::FaultKind::hang:
       return "hang";
   }
