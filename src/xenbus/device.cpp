@@ -1,0 +1,49 @@
+#include "xenbus/device.hpp"
+
+#include <utility>
+
+namespace ppvmm::xenbus {
+
+kernel::task::Task<State> read_state(Store& store, std::string path) {
+  path += "/state";
+  const auto value = co_await store.read(path);
+  co_return value ? state_of(*value) : State::unknown;
+}
+
+kernel::task::Task<std::expected<void, Error>> switch_state(Store& store, std::string path,
+                                                            State state) {
+  path += "/state";
+  for (;;) {
+    const auto transaction = co_await store.begin();
+    if (!transaction) co_return std::unexpected(transaction.error());
+    const auto present = co_await store.read(path, *transaction);
+    if (!present) {
+      (void)co_await store.abort(*transaction);
+      co_return std::unexpected(present.error());
+    }
+    const auto written =
+        co_await store.write_number(path, static_cast<std::uint64_t>(state), *transaction);
+    if (!written) {
+      (void)co_await store.abort(*transaction);
+      co_return std::unexpected(written.error());
+    }
+    const auto done = co_await store.commit(*transaction);
+    if (done) co_return std::expected<void, Error>{};
+    if (done.error() != Error::again) co_return std::unexpected(done.error());
+  }
+}
+
+kernel::task::Task<State> StateWatch::next() {
+  for (;;) {
+    const auto changed = co_await watch_.next();
+    if (!changed) co_return State::unknown;
+    const auto value = co_await store_->read(node_);
+    const State state = value ? state_of(*value) : State::unknown;
+    if (last_ != state) {
+      last_ = state;
+      co_return state;
+    }
+  }
+}
+
+}  // namespace ppvmm::xenbus
