@@ -1,6 +1,7 @@
 """The emulated machine: QEMU's command line for a variant, and the running process."""
 
 import os
+import re
 import socket
 import subprocess
 from dataclasses import dataclass, field, fields
@@ -63,8 +64,16 @@ class Variant:
 
     @property
     def kvm(self) -> bool:
-        usable = os.access("/dev/kvm", os.R_OK | os.W_OK)
-        return self.mode == "wall" and (self.accel == "kvm" or (self.accel == "auto" and usable))
+        return self.mode == "wall" and (self.accel == "kvm" or (self.accel == "auto" and kvm_usable()))
+
+
+def kvm_usable() -> bool:
+    """Whether this machine has KVM on hardware virtualisation. A /dev/kvm alone says little: some virtual machines show
+    one whose processor has neither VMX nor SVM, and Xen dies in it at its first unusual instruction."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return flags is not None and bool({"vmx", "svm"} & set(flags[1].split()))
 
 
 def command_line(variant: Variant, image: Image, initramfs: Path, scratch: Path) -> list[str]:

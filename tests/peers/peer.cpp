@@ -45,7 +45,11 @@ Arguments oxenstored_arguments(const fs::path& binary, const fs::path& directory
   std::ofstream out(config);
   out << "pid-file = " << (directory / "pid").string() << '\n'
       << "xenstored-kva = /proc/xen/xsd_kva\nxenstored-port = /proc/xen/xsd_port\n"
-      << "xenstored-log-file = " << (directory / "oxenstored.log").string() << '\n';
+      << "xenstored-log-file = " << (directory / "oxenstored.log").string()
+      << '\n'
+      // Its own place for this, /var/log/xen, exists only where Debian's Xen packages are
+      // installed.
+      << "access-log-file = " << (directory / "oxenstored-access.log").string() << '\n';
   const auto limit = [&](const char* key, const std::optional<std::uint32_t>& value) {
     if (value) out << key << " = " << *value << '\n';
   };
