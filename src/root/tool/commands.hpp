@@ -11,6 +11,10 @@
 
 #include "root/registry.hpp"
 
+namespace CLI {
+class App;
+}
+
 namespace ppvmm::root::tool {
 
 inline constexpr int kDone = 0;
@@ -62,5 +66,22 @@ struct XenstoreOptions {
   std::string cmdline;
 };
 [[nodiscard]] int xenstore_start(const Common& common, const XenstoreOptions& options);
+
+/// Faults from outside (root/inject.hpp). Empty texts: drawn from the seed.
+struct InjectOptions {
+  std::string name;
+  std::vector<std::string> faults;
+  std::string where;
+  std::string when{"now"};
+  std::uint64_t seed{1};
+  std::string address;
+  std::optional<unsigned> bit;
+  std::string bytes;
+  std::string reg;
+  std::string value;
+  std::string supervisor;
+};
+void add_inject_options(CLI::App& command, InjectOptions& options);
+[[nodiscard]] int inject(const Common& common, const InjectOptions& options);
 
 }  // namespace ppvmm::root::tool

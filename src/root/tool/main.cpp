@@ -86,6 +86,11 @@ int main(int argc, char** argv) {
   sub->add_option("--death", kill_options.deaths,
                   "Only this one (trap, null call, wild jump, stack overflow, hang); repeatable");
 
+  InjectOptions inject_options;
+  sub = command(app, "inject", "Do a fault to a running unikernel, from outside",
+                [&] { return inject(common, inject_options); });
+  add_inject_options(*sub, inject_options);
+
   auto* store = app.add_subcommand("xenstore", "The host's XenStore domain");
   store->require_subcommand(1);
   XenstoreOptions store_options;

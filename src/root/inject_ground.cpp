@@ -1,0 +1,143 @@
+#include "root/inject_ground.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "replication/layout.hpp"
+
+namespace ppvmm::root::inject {
+namespace {
+
+using replication::Geometry;
+using replication::Identity;
+
+/// The main stack's size (src/kernel/unikernel.ld).
+constexpr std::uint64_t kStackBytes = 128U << 10U;
+/// Pages looked at at random before all of a heap is searched, which takes a hundred times as long.
+constexpr int kTries = 32;
+
+/// Names of nodes that every host's tree has, and the values that the history checker writes.
+constexpr std::array<std::string_view, 6> kTreeTexts{"domain",   "backend",   "device",
+                                                     "frontend", "xshistory", "memory"};
+
+/// `page`: a whole one.
+bool holds_something(std::span<const std::byte> page) {
+  static constexpr std::array<std::byte, kPageSize> kZeroes{};
+  return std::memcmp(page.data(), kZeroes.data(), kPageSize) != 0;
+}
+
+/// The geometry of the region that begins with these bytes, if one does.
+std::optional<Geometry> geometry_at(std::span<const std::byte> bytes) {
+  Identity identity;
+  if (bytes.size() < sizeof identity) return std::nullopt;
+  std::memcpy(&identity, bytes.data(), sizeof identity);
+  if (identity.magic != replication::kRegionMagic) return std::nullopt;
+  const Geometry found{.log_bytes = identity.log_bytes,
+                       .checkpoint_bytes = identity.checkpoint_bytes,
+                       .slots = identity.slots};
+  return replication::valid(found) ? std::optional(found) : std::nullopt;
+}
+
+/// Only what was written: a flip in a page of zeroes meets nothing.
+std::vector<Stretch> written(GuestMemory& memory, const Stretch& range) {
+  std::vector<Stretch> found;
+  memory.visit(std::array{range}, [&](std::uint64_t va, std::span<const std::byte> bytes) {
+    for (std::size_t at = 0; at + kPageSize <= bytes.size(); at += kPageSize) {
+      if (holds_something(bytes.subspan(at, kPageSize))) found.push_back({va + at, kPageSize});
+    }
+  });
+  return found;
+}
+
+}  // namespace
+
+std::vector<Stretch> image_ground(const abi::ImageNote& note, Where where) {
+  std::vector<Stretch> found;
+  for (const abi::ImageRange& range : note.ranges) {
+    if (range.action == abi::RangeAction::none || range.bytes == 0) continue;
+    const bool hit = (where == Where::code && range.access == abi::RangeAccess::read_execute) ||
+                     (where == Where::constants && range.access == abi::RangeAccess::read_only) ||
+                     (where == Where::data && range.access == abi::RangeAccess::read_write &&
+                      range.action == abi::RangeAction::restore) ||
+                     (where == Where::bss && range.action == abi::RangeAction::zero);
+    if (hit) found.push_back({range.va, range.bytes});
+  }
+  return found;
+}
+
+std::vector<Stretch> stack_ground(const abi::ImageNote& note, std::uint64_t rsp) {
+  const std::uint64_t top = note.reentry_stack;
+  if (rsp < top && top - rsp <= kStackBytes) return {{rsp, top - rsp}};
+  return {{top - kPageSize, kPageSize}};
+}
+
+Result<std::vector<Stretch>> used_page(GuestMemory& memory, std::span<const Stretch> pages,
+                                       Dice& dice) {
+  const std::uint64_t count = total_bytes(pages) / kPageSize;
+  std::array<std::byte, kPageSize> bytes{};
+  for (int i = 0; i < kTries && count != 0; ++i) {
+    const std::uint64_t va = address_at(pages, dice.below(count) * kPageSize);
+    if (!memory.read(va, bytes)) continue;  // a page of another domain, mapped there
+    if (holds_something(bytes)) return std::vector<Stretch>{{va, kPageSize}};
+  }
+  std::vector<Stretch> used;
+  for (const Stretch& stretch : pages) {
+    const auto more = written(memory, stretch);
+    used.insert(used.end(), more.begin(), more.end());
+  }
+  if (used.empty()) return refused("the heap holds nothing");
+  return std::vector<Stretch>{used.at(dice.below(used.size()))};
+}
+
+Result<std::vector<Stretch>> region_ground(GuestMemory& memory, std::span<const Stretch> pages,
+                                           Where where) {
+  std::vector<Stretch> found;
+  std::optional<std::pair<std::uint64_t, Geometry>> region;
+  memory.visit(pages, [&](std::uint64_t va, std::span<const std::byte> bytes) {
+    for (std::size_t at = 0; at < bytes.size() && !region; at += kPageSize) {
+      if (const auto geometry = geometry_at(bytes.subspan(at))) region = {va + at, *geometry};
+    }
+  });
+  if (!region) return refused("no replica's region was found in its memory");
+  const auto& [base, geometry] = *region;
+  if (where == Where::log) {
+    return written(memory, {base + replication::log_offset(geometry), geometry.log_bytes});
+  }
+  for (const std::uint64_t area : {0U, 1U}) {
+    const Stretch range{base + replication::checkpoint_offset(geometry, area),
+                        geometry.checkpoint_bytes};
+    const auto more = written(memory, range);
+    found.insert(found.end(), more.begin(), more.end());
+  }
+  return found;
+}
+
+std::vector<Stretch> find_texts(std::uint64_t va, std::span<const std::byte> bytes,
+                                std::span<const std::string_view> texts) {
+  const std::string_view haystack(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::vector<Stretch> found;
+  for (const std::string_view text : texts) {
+    for (auto at = haystack.find(text); at != std::string_view::npos;
+         at = haystack.find(text, at + text.size())) {
+      found.push_back({va + at, text.size()});
+    }
+  }
+  std::ranges::sort(found, {}, &Stretch::va);
+  return found;
+}
+
+Result<std::vector<Stretch>> tree_ground(GuestMemory& memory, std::span<const Stretch> pages) {
+  std::vector<Stretch> found;
+  memory.visit(pages, [&](std::uint64_t va, std::span<const std::byte> bytes) {
+    const auto here = find_texts(va, bytes, kTreeTexts);
+    found.insert(found.end(), here.begin(), here.end());
+  });
+  if (found.empty()) return refused("no text of a XenStore tree was found in its memory");
+  return found;
+}
+
+}  // namespace ppvmm::root::inject
