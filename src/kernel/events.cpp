@@ -160,6 +160,19 @@ std::expected<Port, Error> bind_virq(std::uint32_t virq) {
   return checked(result, request.port);
 }
 
+std::expected<Port, Error> bind_pirq(std::uint32_t pirq) {
+  evtchn_bind_pirq_t request{};
+  request.pirq = pirq;
+  const long result = abi::event_channel_op(EVTCHNOP_bind_pirq, request);
+  return checked(result, request.port);
+}
+
+void eoi(std::uint32_t pirq) {
+  physdev_eoi_t request{};
+  request.irq = pirq;
+  (void)abi::hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_eoi, abi::arg(&request));
+}
+
 DomId own_domain() {
   static DomId own = DOMID_SELF;
   if (own != DOMID_SELF) return own;

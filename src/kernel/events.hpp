@@ -35,6 +35,13 @@ using Handler = void (*)(void* context, Port port);
 /// A port for a virtual interrupt (VIRQ_*) of vCPU 0. Ports bound to VIRQs survive nothing: they
 /// are closed at a microreboot, since a VIRQ can be bound again.
 [[nodiscard]] std::expected<Port, Error> bind_virq(std::uint32_t virq);
+/// A port for a physical interrupt that the domain may use (MSI of an assigned device). It masks
+/// nothing by itself: its handler calls eoi() as soon as the device will not raise it again for
+/// what it is about to handle. Closed at a microreboot like a VIRQ; the interrupt can be bound
+/// again.
+[[nodiscard]] std::expected<Port, Error> bind_pirq(std::uint32_t pirq);
+/// Lets a physical interrupt come again (physdev.h, PHYSDEVOP_eoi). Harmless if none was held.
+void eoi(std::uint32_t pirq);
 /// Closes the port and forgets its handler. Unknown ports are ignored.
 void close(Port port);
 

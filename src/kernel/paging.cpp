@@ -170,7 +170,8 @@ std::uint64_t build(const abi::Origin& origin, std::uint64_t free_frame) {
       }
     });
   }
-  for (std::size_t slot = 0; slot < kGrantSlots; slot += kEntries) {
+  static_assert(kIoWindow == kGrantWindow + kGrantSlots * kPage);
+  for (std::size_t slot = 0; slot < kGrantSlots + kIoSlots; slot += kEntries) {
     builder.ensure_leaf(kGrantWindow + slot * kPage, [](std::uint64_t*) {});
   }
 

@@ -16,6 +16,9 @@ namespace ppvmm::kernel::paging {
 /// Window for mapped grants: kGrantSlots pages, unmapped until a grant is mapped there.
 inline constexpr Address kGrantWindow = 0x10000000000;
 inline constexpr std::size_t kGrantSlots = 4096;
+/// Window for device registers (io_memory.hpp), right behind it.
+inline constexpr Address kIoWindow = kGrantWindow + kGrantSlots * kPage;
+inline constexpr std::size_t kIoSlots = 1024;
 
 inline constexpr std::uint64_t kPresent = 1;
 inline constexpr std::uint64_t kWritable = 2;
