@@ -133,7 +133,7 @@ def image_size(samples: Samples) -> None:
 
 def _vitals(session) -> dict:
     """The vitals page of the XenStore domain."""
-    return json.loads(_run(session, f"ppvmm-uk vitals {STORE_NAME} --json -"))
+    return json.loads(_run(session, f"ppvmm vitals {STORE_NAME} --json -"))
 
 
 def _events(session, turn, size, samples) -> None:

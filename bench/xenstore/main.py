@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     if "native" in parts:
         programs += ["run-peer"] + ["ppvmm-xenstored"] * (OURS in systems)
     if "lab" in parts and OURS in systems:
-        programs += ["ppvmm-uk", "xenstore_uk"]
+        programs += ["ppvmm", "xenstore_uk"]
     build.build("release", *programs)
 
     result = Result("bench-xenstore", "virtual" if arguments.virtual else "wall")

@@ -28,7 +28,7 @@ from ppvmm.term import UserError
 __all__ = ["Done", "Hung", "Lab", "Session", "Variant"]
 
 BOOT_LIMIT = 240.0
-OURS = ("ppvmm-uk", "xenstore_uk")  # the launcher in dom0 and the image, when XenStore is ours
+OURS = ("ppvmm", "xenstore_uk")  # the launcher in dom0 and the image, when XenStore is ours
 
 
 class Hung(UserError):

@@ -1,17 +1,17 @@
 #!/bin/sh
-# Each fault of `ppvmm-uk inject`, on uk-reentry: it moves every millisecond, so standing still is seen, and it checks in
+# Each fault of `ppvmm inject`, on uk-reentry: it moves every millisecond, so standing still is seen, and it checks in
 # each life that what had to survive did.
-inject() { ppvmm-uk inject victim "$@" --seed 7 --json /tmp/done.json; cat /tmp/done.json; }
+inject() { ppvmm inject victim "$@" --seed 7 --json /tmp/done.json; cat /tmp/done.json; }
 field() { sed -n "s/.*\"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" /tmp/done.json | head -n 1; }
 victim() { name=$1; shift; check "$name" sh /lab/victim.sh "$@"; }
 heal() {
-  ppvmm-uk microreboot victim --limit-ms 10000
+  ppvmm microreboot victim --limit-ms 10000
   victim "$1: re-entered in place, it moves" moves
   victim "$1: what had to survive did" intact
 }
-anew() { ppvmm-uk rebuild victim --limit-ms 10000; victim "$1: built anew, it moves" moves; }
+anew() { ppvmm rebuild victim --limit-ms 10000; victim "$1: built anew, it moves" moves; }
 
-ppvmm-uk start /lab/bin/uk-reentry --name victim --memory 16 --limit-ms 10000
+ppvmm start /lab/bin/uk-reentry --name victim --memory 16 --limit-ms 10000
 victim "the victim moves" moves
 
 for fault in wild-rip null-rip; do
@@ -70,14 +70,14 @@ check "random-rip: the instruction pointer was changed" test "$(field register)"
 anew random-rip
 
 sleep 1000 & echo $! > /tmp/supervisor.pid
-ppvmm-uk inject victim wild-rip kill-supervisor --when running --supervisor /tmp/supervisor.pid
+ppvmm inject victim wild-rip kill-supervisor --when running --supervisor /tmp/supervisor.pid
 check "a combination: the process is gone" sh -c '! kill -0 $(cat /tmp/supervisor.pid)'
 victim "a combination: the unikernel is dead" is dead
 heal "a combination"
 
 inject destroy
-check "destroy: the domain is gone" wait-for 10 sh -c 'ppvmm-uk status | grep -q "^victim .*gone"'
+check "destroy: the domain is gone" wait-for 10 sh -c 'ppvmm status | grep -q "^victim .*gone"'
 check "destroy: it was stamped on Xen's clock" test "$(field xen_ns)" -gt 0
 anew destroy
-ppvmm-uk stop victim
+ppvmm stop victim
 event "every fault was done"

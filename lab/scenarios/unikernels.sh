@@ -8,8 +8,8 @@ for name in canary guard nested-trap out-of-memory vitals; do
 done
 check traps sh /lab/verdict.sh traps 12
 # This one must not come back.
-ppvmm-uk start /lab/bin/uk-lost --name lost --memory 16 || true
-ppvmm-uk microreboot lost --limit-ms 5000 || true
-check "corrupt survivors end in the state lost" sh -c 'ppvmm-uk vitals lost | grep -qx "state: lost"'
-ppvmm-uk stop lost
+ppvmm start /lab/bin/uk-lost --name lost --memory 16 || true
+ppvmm microreboot lost --limit-ms 5000 || true
+check "corrupt survivors end in the state lost" sh -c 'ppvmm vitals lost | grep -qx "state: lost"'
+ppvmm stop lost
 cat /tmp/*.log /tmp/*.console

@@ -1,7 +1,7 @@
 #!/bin/sh
 # verdict.sh NAME LIVES: runs the test image uk-NAME, brings it back in place whenever it dies without a verdict (at
 # most LIVES lives), and succeeds if the one line PPVMM-TEST {"name":...,"ok":...} on its console says ok.
-uk=/lab/bin/ppvmm-uk
+uk=/lab/bin/ppvmm
 name=$1 lives=$2
 log=/tmp/$name.log
 console=/tmp/$name.console

@@ -1,6 +1,6 @@
 #!/bin/sh
 # victim.sh moves|stands-still|is STATE|died-at RIP|intact: what `check` asks about the unikernel "victim".
-vitals() { ppvmm-uk vitals victim --json -; }
+vitals() { ppvmm vitals victim --json -; }
 timers() { vitals | sed -n 's/.*"timers": \([0-9]*\).*/\1/p'; }
 within() { # seconds, then a command that must succeed in that time
   end=$(($(cut -d. -f1 /proc/uptime) + $1))

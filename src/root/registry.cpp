@@ -8,6 +8,11 @@
 #include <system_error>
 
 namespace ppvmm::root {
+
+NLOHMANN_JSON_SERIALIZE_ENUM(SetRole, {{SetRole::none, "none"},
+                                       {SetRole::primary, "primary"},
+                                       {SetRole::backup, "backup"}})
+
 namespace {
 
 using nlohmann::json;
@@ -25,7 +30,13 @@ json to_json(const Record& record) {
           {"start_info", record.built.start_info},
           {"image_frames", record.built.image_frames},
           {"build_ns", record.built.build_ns},
-          {"rebuilds", record.rebuilds}};
+          {"rebuilds", record.rebuilds},
+          {"role", record.place.role},
+          {"set", record.place.set},
+          {"set_index", record.place.index},
+          {"attached", record.place.attached},
+          {"console", record.console},
+          {"rebuilding", record.rebuilding}};
 }
 
 Record from_json(const json& data) {
@@ -43,6 +54,12 @@ Record from_json(const json& data) {
   data.at("image_frames").get_to(record.built.image_frames);
   data.at("build_ns").get_to(record.built.build_ns);
   data.at("rebuilds").get_to(record.rebuilds);
+  data.at("role").get_to(record.place.role);
+  data.at("set").get_to(record.place.set);
+  data.at("set_index").get_to(record.place.index);
+  data.at("attached").get_to(record.place.attached);
+  data.at("console").get_to(record.console);
+  data.at("rebuilding").get_to(record.rebuilding);
   record.spec.domid = record.built.domid;
   return record;
 }

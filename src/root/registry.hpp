@@ -12,6 +12,17 @@
 
 namespace ppvmm::root {
 
+/// What a unikernel is in a set of replicas.
+enum class SetRole : std::uint8_t { none, primary, backup };
+
+/// Its place in the set that is named after the primary. Meaning: abi/xenstore_set.hpp.
+struct SetPlace {
+  SetRole role{};
+  std::string set{};
+  std::uint32_t index{};  ///< Of a backup, from 0.
+  bool attached{true};    ///< A backup that the primary has been told to use.
+};
+
 struct Record {
   std::string name;
   std::string image_path;
@@ -19,6 +30,10 @@ struct Record {
   DomainSpec spec;  ///< With `domid` set.
   BuiltDomain built;
   std::uint64_t rebuilds{};  ///< Times the domain was made anew under its id.
+  SetPlace place{};
+  bool console{};  ///< Root reads its console ring; nobody else may.
+  /// A rebuild began and did not end: whatever has this domain id is half made, and ours.
+  bool rebuilding{};
 };
 
 class Registry {

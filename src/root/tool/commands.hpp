@@ -1,4 +1,4 @@
-/// The commands of `ppvmm-uk`. Each returns the exit code: 0 done, 1 it went wrong (said on
+/// The commands of `ppvmm`. Each returns the exit code: 0 done, 1 it went wrong (said on
 /// stderr).
 #pragma once
 
@@ -63,6 +63,9 @@ struct XenstoreOptions {
   std::string name{"Xenstore"};
   std::optional<std::uint16_t> domid;
   std::uint32_t memory_mib{64};
+  std::uint32_t replicas{1};  ///< 1, or 3: a primary and two backups.
+  std::uint32_t backup_memory_mib{64};
+  std::string console{"xenconsoled"};  ///< Who reads their consoles: xenconsoled or root.
   std::string cmdline;
 };
 [[nodiscard]] int xenstore_start(const Common& common, const XenstoreOptions& options);

@@ -1,4 +1,4 @@
-// ppvmm-uk: starts, watches and repairs unikernels from dom0.
+// ppvmm: starts, watches and repairs unikernels from dom0.
 #include <CLI/CLI.hpp>
 #include <functional>
 
@@ -100,7 +100,15 @@ int main(int argc, char** argv) {
   sub->add_option("--name", store_options.name)->capture_default_str();
   sub->add_option("--domid", store_options.domid, "Free domain id to take");
   sub->add_option("--memory", store_options.memory_mib, "MiB")->capture_default_str();
-  sub->add_option("--cmdline", store_options.cmdline, "More command line for the unikernel");
+  sub->add_option("--replicas", store_options.replicas, "1, or 3: a primary and two backups")
+      ->capture_default_str();
+  sub->add_option("--backup-memory", store_options.backup_memory_mib, "MiB of each backup")
+      ->capture_default_str();
+  sub->add_option("--console", store_options.console,
+                  "Who reads the consoles: xenconsoled, or root (needed for quick rebuilds)")
+      ->check(CLI::IsMember({"xenconsoled", "root"}))
+      ->capture_default_str();
+  sub->add_option("--cmdline", store_options.cmdline, "More command line for every replica");
 
   CLI11_PARSE(app, argc, argv);
   return run();

@@ -19,7 +19,7 @@ bool looks_numeric(const std::string& cell) {
 }  // namespace
 
 int complain(const Failure& failure) {
-  fmt::print(stderr, "ppvmm-uk: {}\n", failure.text());
+  fmt::print(stderr, "ppvmm: {}\n", failure.text());
   return kWrong;
 }
 

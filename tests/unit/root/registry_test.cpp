@@ -31,7 +31,10 @@ Record example() {
                     .start_info = 0xABC000,
                     .image_frames = {9, 8, 7},
                     .build_ns = 11},
-          .rebuilds = 2};
+          .rebuilds = 2,
+          .place = {.role = SetRole::backup, .set = "store", .index = 1, .attached = false},
+          .console = true,
+          .rebuilding = true};
 }
 
 TEST_F(RegistryTest, GivesBackWhatWasSaved) {
@@ -46,6 +49,12 @@ TEST_F(RegistryTest, GivesBackWhatWasSaved) {
   EXPECT_EQ(loaded->built.image_frames, example().built.image_frames);
   EXPECT_EQ(loaded->built.console_frame, example().built.console_frame);
   EXPECT_EQ(loaded->rebuilds, 2U);
+  EXPECT_EQ(loaded->place.role, SetRole::backup);
+  EXPECT_EQ(loaded->place.set, "store");
+  EXPECT_EQ(loaded->place.index, 1U);
+  EXPECT_FALSE(loaded->place.attached);
+  EXPECT_TRUE(loaded->console);
+  EXPECT_TRUE(loaded->rebuilding);
 }
 
 TEST_F(RegistryTest, ListsByNameAndForgets) {
