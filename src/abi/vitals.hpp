@@ -153,9 +153,14 @@ enum class SurvivorKind : std::uint16_t {
   none = 0,
   pages = 1,    ///< `id` first pseudo-physical frame, `peer` how many, `where` their address.
   port = 2,     ///< `id` own port, `peer` the remote's port, `where` VIRQ + 1 or 0.
-  mapping = 3,  ///< Grant mapped: `id` handle, `peer` grant reference, `where` address.
+  mapping = 3,  ///< Grant mapped: `id` slot, `peer` grant reference, `where` address.
   granted = 4,  ///< Grant given: `id` grant reference, `peer` flags, `where` frame.
   value = 5,    ///< `where` holds a number that only the owner understands.
+  /// A run of grants mapped page by page as they are needed: `id` first slot of the grant window,
+  /// `peer` how many, `where` first reference.
+  mapped_run = 6,
+  /// A run of our own pages granted: `id` first reference, `peer` how many, `where` first frame.
+  granted_run = 7,
 };
 
 /// One survivor. The owner finds it again by (kind, tag).

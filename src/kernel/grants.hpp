@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <utility>
 
 #include "abi/xen.hpp"
 
@@ -76,6 +77,47 @@ class Mapping {
 /// Keeps a grant over microreboots under `tag`; see also memory::survive() for its page.
 [[nodiscard]] bool survive(GrantRef ref, std::uint32_t tag);
 [[nodiscard]] std::optional<GrantRef> survived_grant(std::uint32_t tag);
+
+/// Many consecutive grants of one domain at consecutive addresses, each mapped when it is first
+/// needed. Survives microreboots by itself, under the tag it was made with.
+class MappedRun {
+ public:
+  MappedRun() = default;
+  ~MappedRun() = default;  ///< Nothing is unmapped: close() does that.
+  MappedRun(MappedRun&& other) noexcept { *this = std::move(other); }
+  MappedRun& operator=(MappedRun&& other) noexcept;
+
+  /// Takes `count` addresses for the grants of `domid` from `first_ref` on. Maps nothing yet.
+  [[nodiscard]] static std::expected<MappedRun, Error> open(std::uint32_t tag, DomId domid,
+                                                            GrantRef first_ref,
+                                                            std::uint32_t count);
+  /// The run that an earlier life opened under `tag`, with what it had mapped.
+  [[nodiscard]] static std::optional<MappedRun> survived(std::uint32_t tag);
+
+  [[nodiscard]] explicit operator bool() const { return count_ != 0; }
+  [[nodiscard]] std::byte* data() const;
+  [[nodiscard]] std::uint32_t pages() const { return count_; }
+  [[nodiscard]] DomId domid() const { return domid_; }
+  /// Makes sure that pages [first, first + count) are mapped. False if one of them cannot be.
+  [[nodiscard]] bool need(std::uint32_t first, std::uint32_t count);
+  /// Unmaps everything and forgets the run. Pages that Xen does not let go of are counted as stuck.
+  void close();
+
+ private:
+  MappedRun(std::uint32_t tag, DomId domid, std::uint32_t slot, GrantRef ref, std::uint32_t count)
+      : tag_(tag), domid_(domid), slot_(slot), first_ref_(ref), count_(count) {}
+
+  std::uint32_t tag_{};
+  DomId domid_{};
+  std::uint32_t slot_{};
+  GrantRef first_ref_{};
+  std::uint32_t count_{};
+};
+
+/// Grants `count` contiguous pages of ours to `domid`, with the references from `first_ref` on,
+/// which must all be free. Kept over microreboots under `tag`. All or nothing.
+[[nodiscard]] std::expected<void, Error> grant_run(std::uint32_t tag, DomId domid, std::byte* pages,
+                                                   std::uint32_t count, GrantRef first_ref);
 
 struct Statistics {
   std::uint32_t mapped;   ///< Mappings now.

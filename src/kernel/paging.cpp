@@ -181,9 +181,12 @@ std::uint64_t build(const abi::Origin& origin, std::uint64_t free_frame) {
   return builder.next_frame();
 }
 
+const std::uint64_t* leaf_table_of(Address address) {
+  return Builder(vitals::page().origin, 0).leaf_table(address);
+}
+
 std::uint64_t entry_of(Address address) {
-  const Builder tables(vitals::page().origin, 0);
-  const std::uint64_t* const leaf = tables.leaf_table(address);
+  const std::uint64_t* const leaf = leaf_table_of(address);
   return leaf == nullptr ? 0 : leaf[index_at(address, 1)];
 }
 

@@ -15,7 +15,7 @@ namespace ppvmm::kernel::paging {
 
 /// Window for mapped grants: kGrantSlots pages, unmapped until a grant is mapped there.
 inline constexpr Address kGrantWindow = 0x10000000000;
-inline constexpr std::size_t kGrantSlots = 4096;
+inline constexpr std::size_t kGrantSlots = 16384;
 /// Window for device registers (io_memory.hpp), right behind it.
 inline constexpr Address kIoWindow = kGrantWindow + kGrantSlots * kPage;
 inline constexpr std::size_t kIoSlots = 1024;
@@ -34,6 +34,9 @@ void map_shared_info(std::uint64_t machine_address);
 
 /// Page-table entry of an address, 0 if none is mapped there.
 [[nodiscard]] std::uint64_t entry_of(Address address);
+
+/// The lowest-level page table that covers `address` (512 entries), or null.
+[[nodiscard]] const std::uint64_t* leaf_table_of(Address address);
 
 /// Machine frame of a pseudo-physical frame (from the builder's table) and the other way round.
 [[nodiscard]] std::uint64_t machine_frame(std::uint64_t pfn);
