@@ -134,7 +134,8 @@ class Nic {
   /// stop() and start() in one, keeping the link: the device's function is reset, its rings made
   /// anew, its settings (mode, multicast, interrupts) brought back. `unsent` gets the frames that
   /// were accepted and not seen sent, in order; a few of them may have reached the wire. They are
-  /// to be transmitted again by the caller.
+  /// to be transmitted again by the caller, who then calls poll(): a room() that was owed comes
+  /// from there.
   [[nodiscard]] virtual std::expected<void, NicError> restart(std::vector<Frame>& unsent) = 0;
 
   /// Takes the frame if the answer is `accepted`, leaves it as it is otherwise. It need not be on
@@ -154,7 +155,8 @@ class Nic {
   virtual void set_promiscuous(bool on) = 0;
   /// Groups to receive. May let others pass as well (hash filters).
   virtual void set_multicast(std::span<const MacAddress> groups) = 0;
-  /// Largest layer-3 packet to receive. Takes effect at once; false above features().mtu_max.
+  /// Largest layer-3 packet to send and receive, 1500 at first. Takes effect at once; false above
+  /// features().mtu_max.
   [[nodiscard]] virtual bool set_mtu(std::uint16_t mtu) = 0;
 
   [[nodiscard]] virtual NicStatistics statistics() = 0;
