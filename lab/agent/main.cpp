@@ -8,15 +8,19 @@
 ///   check NAME COMMAND…               runs a command and reports whether it succeeded
 ///   fail TEXT…                        the scenario has failed
 ///   sendfile PATH [NAME]              a file that is to leave the machine
+///   outside SECONDS COMMAND…          runs a shell command in the network outside the machine
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -152,16 +156,70 @@ int sendfile(const Arguments& args) {
   return got < 0 ? 1 : 0;
 }
 
+/// What the host wrote into a file, once it is there; nothing after `seconds`.
+std::optional<std::string> wait_for_file(const std::string& path, double seconds) {
+  const std::int64_t end = ppvmm::lab::now_ns() + static_cast<std::int64_t>(seconds * 1e9);
+  for (;;) {
+    const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.valid()) {
+      std::string text;
+      std::array<char, 4096> buffer;
+      for (ssize_t got = 0; (got = read(file.get(), buffer.data(), buffer.size())) > 0;) {
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+      }
+      // The file is there before its content is.
+      if (text.ends_with('\n')) {
+        return text;
+      }
+    }
+    if (ppvmm::lab::now_ns() > end) {
+      return std::nullopt;
+    }
+    poll(nullptr, 0, 5);
+  }
+}
+
+int outside(const Arguments& args) {
+  const double seconds = std::strtod(args[0].c_str(), nullptr);
+  if (args.size() < 2 || seconds <= 0) {
+    std::fputs("usage: outside SECONDS COMMAND...\n", stderr);
+    return kUsage;
+  }
+  std::string command;
+  for (std::size_t i = 1; i < args.size(); ++i) {
+    command += (i > 1 ? " " : "") + args[i];
+  }
+  const std::string number = std::to_string(getpid());
+  const std::string place = "/run/lab/outside." + number;
+  unlink((place + ".code").c_str());
+  if (!report({{"k", "outside"}, {"n", number}, {"cmd", command}, {"timeout_s", seconds}})) {
+    return 1;
+  }
+  // The code comes last; the host keeps the command's own limit.
+  const auto code = wait_for_file(place + ".code", 4 * seconds + 30);
+  if (!code) {
+    std::fputs("outside: no answer\n", stderr);
+    return 125;
+  }
+  const Fd out(open((place + ".out").c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 4096> buffer;
+  for (ssize_t got = 0; (got = read(out.get(), buffer.data(), buffer.size())) > 0;) {
+    std::fwrite(buffer.data(), 1, static_cast<std::size_t>(got), stdout);
+  }
+  return std::atoi(code->c_str());
+}
+
 int call(std::string_view applet, const Arguments& args) {
   struct Applet {
     std::string_view name;
     int (*function)(const Arguments&);
   };
-  constexpr std::array<Applet, 5> kApplets = {{{"event", event},
+  constexpr std::array<Applet, 6> kApplets = {{{"event", event},
                                                {"record", record},
                                                {"check", check},
                                                {"fail", fail},
-                                               {"sendfile", sendfile}}};
+                                               {"sendfile", sendfile},
+                                               {"outside", outside}}};
   for (const Applet& each : kApplets) {
     if (each.name == applet) {
       if (args.empty()) {
@@ -173,7 +231,8 @@ int call(std::string_view applet, const Arguments& args) {
     }
   }
   std::fputs(
-      "usage: lab-agent serve | event | record | check | fail | sendfile (see lab/README.md)\n",
+      "usage: lab-agent serve | event | record | check | fail | sendfile | outside (see "
+      "lab/README.md)\n",
       stderr);
   return kUsage;
 }

@@ -8,7 +8,7 @@ from ppvmm.elf import closure
 from ppvmm.image import Image
 from ppvmm.paths import LAB, cache, digest, file_digest
 
-APPLETS = ("event", "record", "check", "fail", "sendfile")
+APPLETS = ("event", "record", "check", "fail", "sendfile", "outside")
 
 
 def assemble(image: Image, extra: dict[str, Path], target: Path) -> None:

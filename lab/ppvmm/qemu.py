@@ -12,7 +12,10 @@ from ppvmm.term import UserError
 
 XENSTORES = ("xenstored", "oxenstored", "ppvmm", "none")
 MODES = ("wall", "virtual")
-DEVICES = ("nic", "nvme", "iommu")
+DEVICES = ("nic", "nic2", "virtio-nic", "nvme", "iommu")
+# Network cards among the devices: QEMU's model, and where it sits on the machine's bus.
+CARDS = {"nic": ("e1000e", "0x10"), "nic2": ("e1000e", "0x11"),
+         "virtio-nic": ("virtio-net-pci,disable-legacy=on,iommu_platform=on,romfile=", "0x12")}
 
 
 @dataclass
@@ -25,6 +28,7 @@ class Variant:
     memory: int = 2048  # MiB of the machine
     dom0_memory: int = 1024  # MiB of dom0
     devices: list[str] = field(default_factory=list)  # of DEVICES
+    network: str = "none"  # none: cards are plugged in nowhere; lan: into a bridge in a namespace (network.py)
     xen_args: str = ""  # further words for Xen's command line
     dom0_args: str = ""  # further words for dom0's kernel
     cpu: str = "Haswell-noTSX,-smap,-smep"  # QEMU's model when emulated: with SMAP a PV dom0 crashes early
@@ -55,12 +59,18 @@ class Variant:
             self.change(key, value)
 
     def check(self) -> None:
-        for key, allowed in (("xenstore", XENSTORES), ("mode", MODES), ("accel", ("auto", "kvm", "tcg"))):
+        for key, allowed in (("xenstore", XENSTORES), ("mode", MODES), ("accel", ("auto", "kvm", "tcg")),
+                             ("network", ("none", "lan"))):
             if getattr(self, key) not in allowed:
                 raise UserError(f"{key} is one of {', '.join(allowed)}; not {getattr(self, key)!r}")
         unknown = set(self.devices) - set(DEVICES)
         if unknown:
             raise UserError(f"devices are {', '.join(DEVICES)}; not {', '.join(sorted(unknown))}")
+
+    @property
+    def cards(self) -> list[str]:
+        """The network cards among the devices, in the order of their places on the bus."""
+        return [name for name in CARDS if name in self.devices]
 
     @property
     def kvm(self) -> bool:
@@ -76,8 +86,9 @@ def kvm_usable() -> bool:
     return flags is not None and bool({"vmx", "svm"} & set(flags[1].split()))
 
 
-def command_line(variant: Variant, image: Image, initramfs: Path, scratch: Path) -> list[str]:
-    """The whole QEMU command line but for the character devices, which `Machine` adds."""
+def command_line(variant: Variant, image: Image, initramfs: Path, scratch: Path, taps: list[int]) -> list[str]:
+    """The whole QEMU command line but for the character devices, which `Machine` adds. `taps`: one for each card, or
+    none for cards that are plugged in nowhere."""
     iommu = "iommu" in variant.devices
     line = ["qemu-system-x86_64", "-M", "q35", "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-m", str(variant.memory), "-smp", str(variant.cpus)]
@@ -90,8 +101,10 @@ def command_line(variant: Variant, image: Image, initramfs: Path, scratch: Path)
         line += ["-icount", "shift=0,sleep=off,align=off"]
     if iommu:
         line += ["-device", "intel-iommu,intremap=off"]
-    if "nic" in variant.devices:
-        line += ["-netdev", "user,id=net0,restrict=on", "-device", "e1000e,netdev=net0,mac=52:54:00:50:50:01"]
+    for number, name in enumerate(variant.cards):
+        model, slot = CARDS[name]
+        line += ["-netdev", f"tap,id=net{number},fd={taps[number]}" if taps else f"user,id=net{number},restrict=on",
+                 "-device", f"{model},netdev=net{number},mac=52:54:00:50:50:{number + 1:02x},addr={slot}"]
     if "nvme" in variant.devices:
         disk = scratch / "nvme.img"
         with open(disk, "wb") as file:
@@ -119,7 +132,7 @@ class Machine:
     """A running QEMU with three lines to it: `serial` (Xen and dom0's console), `port` (the agent) and
     `shell` (a terminal in dom0). Each is a socket of ours whose other end QEMU holds."""
 
-    def __init__(self, line: list[str], log: Path):
+    def __init__(self, line: list[str], log: Path, inherited: list[int]):
         self.serial, serial = socket.socketpair()
         self.port, port = socket.socketpair()
         self.shell, shell = socket.socketpair()
@@ -134,7 +147,7 @@ class Machine:
             errors.write((" ".join(line) + "\n").encode())
             errors.flush()
             self.process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
-                                            pass_fds=[end.fileno() for end in ends])
+                                            pass_fds=[*inherited, *(end.fileno() for end in ends)])
         self._log = log
         for end in ends:
             end.close()

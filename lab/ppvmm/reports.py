@@ -19,6 +19,7 @@ class Reports:
         self.samples: list[dict] = []
         self.failures: list[str] = []
         self.files: dict[str, Path] = {}
+        self.on_outside: Callable[[dict], None] | None = None  # dom0 asks for a command outside the machine
         self._out = out
         self._consoles = consoles
         self._on_event = on_event
@@ -42,6 +43,8 @@ class Reports:
             self._changed.notify_all()
         if kind == "event" and self._on_event:
             self._on_event(self.events[-1])
+        if kind == "outside" and self.on_outside:
+            self.on_outside(message)
 
     def _keep(self, kind: str | None, message: dict, stamp: float) -> None:
         if kind == "hello":

@@ -21,6 +21,7 @@ from ppvmm import build, overlay
 from ppvmm.channel import Answer, Channel, ChannelClosed
 from ppvmm.consoles import Consoles, pump
 from ppvmm.image import image
+from ppvmm.network import Network
 from ppvmm.qemu import Machine, Variant, command_line
 from ppvmm.reports import Reports
 from ppvmm.term import UserError
@@ -74,11 +75,20 @@ class Lab:
         out = self.out or Path(tempfile.mkdtemp(prefix="ppvmm-lab-"))
         out.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix="ppvmm-boot-"))
+        network = None
         try:
             overlay.assemble(software, files, scratch / "initramfs")
-            machine = Machine(command_line(variant, software, scratch / "initramfs", scratch), out / "qemu.log")
-            session = Session(machine, variant, out, scratch, on_event)
+            if variant.network == "lan":
+                network = Network(len(variant.cards), software)
+            taps = network.taps if network else []
+            machine = Machine(command_line(variant, software, scratch / "initramfs", scratch, taps), out / "qemu.log",
+                              taps)
+            if network:
+                network.close_taps()
+            session = Session(machine, variant, out, scratch, on_event, network)
         except BaseException:
+            if network:
+                network.close()
             shutil.rmtree(scratch, ignore_errors=True)
             raise
         session.versions = software.versions
@@ -95,14 +105,17 @@ class Session:
     """A running machine. As a context manager it powers the machine off at the end."""
 
     def __init__(self, machine: Machine, variant: Variant, out: Path, scratch: Path,
-                 on_event: Callable[[dict], None] | None):
+                 on_event: Callable[[dict], None] | None, network: Network | None = None):
         self.variant = variant
+        self.network = network  # the world outside the machine, if it has one
         self.out = out
         self.versions: dict[str, str] = {}
         self.machine = machine
         self._scratch = scratch
         self.consoles = Consoles(out)
         self.reports = Reports(out, self.consoles, on_event)
+        self.reports.on_outside = lambda message: threading.Thread(
+            target=self._outside, args=(message,), daemon=True).start()
         self.consoles.on_dom0_start = lambda seconds: self.reports.note("Xen up", "xen", seconds)
         self._channel = Channel(machine.port, self.reports.take)
         threading.Thread(target=pump, args=(machine.serial, self.consoles), daemon=True).start()
@@ -166,6 +179,8 @@ class Session:
 
     def kill(self) -> None:
         self.machine.kill()
+        if self.network:
+            self.network.close()
         self.reports.close()
         self.consoles.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -175,6 +190,18 @@ class Session:
 
     def __exit__(self, kind, value, trace) -> None:
         self.poweroff() if kind is None else self.kill()
+
+    def _outside(self, message: dict) -> None:
+        """Runs a command of dom0's `outside` in the network namespace and brings the result back."""
+        if self.network:
+            code, said = self.network.run(message["cmd"], self.out, message["timeout_s"])
+        else:
+            code, said = 125, b"this scenario's machine has no network outside: set network = \"lan\"\n"
+        try:
+            self.put(said, f"/run/lab/outside.{message['n']}.out")
+            self.put(f"{code}\n".encode(), f"/run/lab/outside.{message['n']}.code")
+        except (UserError, ChannelClosed):
+            pass  # the machine ended meanwhile: nobody waits any more
 
     def _finish(self, answer: Answer, timeout: float, what: str) -> dict:
         # The machine's clock may run far behind ours (virtual time): the agent keeps the command's own limit,

@@ -13,6 +13,9 @@ namespace ppvmm::pci {
 /// What the vendor register of an absent function reads.
 inline constexpr std::uint16_t kNoVendor = 0xFFFF;
 
+inline constexpr std::size_t kVendorCapabilitiesMax = 5;
+inline constexpr std::size_t kVendorCapabilityBytes = 20;
+
 /// A function, as it was found.
 struct Device {
   Address address{};
@@ -21,7 +24,12 @@ struct Device {
   std::uint16_t subsystem{};
   std::uint8_t revision{};
   std::uint32_t class_code{};  ///< 24 bits: class, subclass, interface; 0x020000 is Ethernet.
+  std::uint8_t vendor_capabilities{};  ///< Used entries of the next field.
   std::array<Bar, kBars> bars{};
+  /// Vendor capabilities (id 9) as they lie in configuration space: how virtio devices tell where
+  /// their registers are.
+  std::array<std::array<std::uint8_t, kVendorCapabilityBytes>, kVendorCapabilitiesMax>
+      vendor_capability{};
 };
 
 inline constexpr std::size_t kDevicesMax = 8;

@@ -242,18 +242,22 @@ kernel::task::Task<std::expected<Device, Error>> Frontend::probe(Address address
   if (!subsystem) co_return std::unexpected(subsystem.error());
   device.subsystem = static_cast<std::uint16_t>(*subsystem);
 
-  // The back-end answers sizing probes itself: the device's own registers stay as they are.
+  // The back-end answers sizing probes itself: the device's own registers stay as they are. What
+  // reads zero is not there or not assigned, and I/O ports are of no use to us.
   std::array<std::uint32_t, kBars> values{};
   std::array<std::uint32_t, kBars> probes{};
+  bool upper = false;
   for (std::size_t i = 0; i < kBars; ++i) {
     const auto offset = static_cast<std::uint16_t>(reg::kBar0 + 4 * i);
     const auto value = co_await read(address, offset, 4);
     if (!value) co_return std::unexpected(value.error());
+    values[i] = *value;
+    if (!upper && (*value == 0 || (*value & 1) != 0)) continue;
+    upper = !upper && (*value >> 1 & 3) == 2;
     const auto asked = co_await write(address, offset, 4, ~0u);
     const auto answer = co_await read(address, offset, 4);
     const auto back = co_await write(address, offset, 4, *value);
     if (!asked || !answer || !back) co_return std::unexpected(Error::failed);
-    values[i] = *value;
     probes[i] = *answer;
   }
   for (std::size_t i = 0; i < kBars; ++i) {
@@ -262,7 +266,27 @@ kernel::task::Task<std::expected<Device, Error>> Frontend::probe(Address address
         decode_bar(values[i], probes[i], last ? 0 : values[i + 1], last ? 0 : probes[i + 1]);
     if (device.bars[i].wide) ++i;
   }
+  const auto read_more = co_await read_vendor_capabilities(device);
+  if (!read_more) co_return std::unexpected(read_more.error());
   co_return device;
+}
+
+kernel::task::Task<std::expected<void, Error>> Frontend::read_vendor_capabilities(Device& device) {
+  std::uint16_t place = 0;
+  while (device.vendor_capabilities < kVendorCapabilitiesMax) {
+    const auto found = co_await find_capability(device.address, capability::kVendor, place);
+    if (!found) co_return std::unexpected(found.error());
+    if (*found <= place) break;  // none, or a chain that turns back
+    place = *found;
+    auto& bytes = device.vendor_capability[device.vendor_capabilities++];
+    for (std::size_t at = 0; at < kVendorCapabilityBytes; at += 4) {
+      const auto word = co_await read(device.address, static_cast<std::uint16_t>(place + at), 4);
+      if (!word) co_return std::unexpected(word.error());
+      for (std::size_t i = 0; i < 4; ++i)
+        bytes[at + i] = static_cast<std::uint8_t>(*word >> 8 * i);
+    }
+  }
+  co_return std::expected<void, Error>{};
 }
 
 kernel::task::Task<void> Frontend::remove_closing(Listener& listener) {

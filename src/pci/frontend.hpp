@@ -90,6 +90,8 @@ class Frontend {
   [[nodiscard]] kernel::task::Task<std::expected<void, Error>> find_devices(Listener* listener);
   [[nodiscard]] kernel::task::Task<void> remove_closing(Listener& listener);
   [[nodiscard]] kernel::task::Task<std::expected<Device, Error>> probe(Address address);
+  [[nodiscard]] kernel::task::Task<std::expected<void, Error>> read_vendor_capabilities(
+      Device& device);
   [[nodiscard]] kernel::task::Task<std::expected<xen_pci_op, Error>> operate(xen_pci_op operation);
   void keep();
   void answer_notice();

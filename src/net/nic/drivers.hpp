@@ -17,9 +17,9 @@ struct DmaPage {
   DmaAddress address{};
 };
 
-/// A vendor capability (id 9) of the device's configuration space, as it lies there.
+/// A vendor capability (id 9) of the device's configuration space, as far as it is kept.
 struct VendorCapability {
-  std::array<std::uint8_t, 32> bytes{};
+  std::array<std::uint8_t, 20> bytes{};
 };
 
 /// Pages that every driver can do with.
