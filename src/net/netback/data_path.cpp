@@ -158,8 +158,7 @@ void DataPath::read_queue(PortId port, Vif& vif, std::uint8_t index) {
 
 bool DataPath::copy_in(PortId port, std::uint8_t queue, const TxPacket& packet) {
   const auto pool = pool_->statistics();
-  const auto needed =
-      static_cast<std::uint32_t>((packet.length + kBufferBytes - 1) / kBufferBytes);
+  const auto needed = static_cast<std::uint32_t>((packet.length + kBufferBytes - 1) / kBufferBytes);
   const Vif& vif = *vifs_[port];
   std::uint32_t held = 0;
   for (const Queue& each : vif.queues)

@@ -1,0 +1,98 @@
+#include "net/netback/handshake.hpp"
+
+namespace ppvmm::net {
+namespace {
+
+/// Its end is down, or was never up and will not come: nothing of it is in use.
+bool frontend_gone(BusState frontend) {
+  return frontend == BusState::closed || frontend == BusState::unknown;
+}
+
+}  // namespace
+
+BusStep Handshake::first_step(const BusView& view) const {
+  switch (view.backend) {
+    case BusState::connected:
+      // Whether the front-end went away while nobody looked is seen in the next step.
+      return BusStep::adopt;
+    case BusState::closing:
+      return frontend_gone(view.frontend) ? BusStep::close : BusStep::nothing;
+    case BusState::closed:
+      if (!view.online) return BusStep::close;
+      return view.frontend == BusState::initialising ? BusStep::advertise : BusStep::nothing;
+    case BusState::unknown:
+    case BusState::initialising:
+    case BusState::init_wait:
+    case BusState::initialised:
+      return frontend_gone(view.frontend) && !view.online ? BusStep::close : BusStep::advertise;
+  }
+  return BusStep::nothing;
+}
+
+BusStep Handshake::next(const BusView& view, std::uint64_t now_ns) const {
+  wakes_at_.reset();
+  if (!view.present) return BusStep::forget;
+
+  if (view.backend == BusState::closed && known_ && !connected_) {
+    if (!view.online) {
+      const std::uint64_t due = closed_since_ + kClosedDwellNs;
+      if (now_ns >= due) return BusStep::remove;
+      wakes_at_ = due;
+      return BusStep::nothing;
+    }
+    if (!refused_ && view.frontend == BusState::initialising) return BusStep::advertise;
+    return BusStep::nothing;
+  }
+  if (refused_) return BusStep::close;
+  if (!known_) return first_step(view);
+
+  const bool ending = view.backend == BusState::closing || !view.online;
+  if (connected_) {
+    if (frontend_gone(view.frontend)) return BusStep::close;
+    if (view.frontend == BusState::closing) {
+      return view.backend == BusState::closing ? BusStep::nothing : BusStep::disconnect;
+    }
+    // A guest that crashed and booted anew did not say good-bye.
+    if (view.frontend == BusState::initialising || view.frontend == BusState::init_wait) {
+      return BusStep::close;
+    }
+    return BusStep::nothing;  // while ending, the front-end is to close first
+  }
+  if (frontend_gone(view.frontend)) return BusStep::close;
+  if (ending || view.backend == BusState::closing) return BusStep::nothing;
+  if (view.frontend == BusState::connected || view.frontend == BusState::initialised) {
+    if (view.backend != BusState::init_wait) return BusStep::nothing;
+    const std::uint64_t due = init_wait_since_ + kInitWaitDwellNs;
+    if (now_ns >= due) return BusStep::connect;
+    wakes_at_ = due;
+  }
+  return BusStep::nothing;
+}
+
+void Handshake::done(BusStep step, std::uint64_t now_ns) {
+  switch (step) {
+    case BusStep::nothing:
+      return;
+    case BusStep::advertise:
+      init_wait_since_ = now_ns;
+      break;
+    case BusStep::connect:
+    case BusStep::adopt:
+      connected_ = true;
+      break;
+    case BusStep::disconnect:
+      connected_ = false;
+      break;
+    case BusStep::close:
+      connected_ = false;
+      closed_since_ = now_ns;
+      break;
+    case BusStep::remove:
+    case BusStep::forget:
+      connected_ = false;
+      break;
+  }
+  known_ = true;
+}
+
+}  // namespace ppvmm::net

@@ -1,0 +1,35 @@
+/// All vifs of this domain: found in XenStore, made, and let go of.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "uk/net/vif_device.hpp"
+
+namespace ppvmm::netuk {
+
+class Backend final : public OffenceListener {
+ public:
+  Backend(Plumbing& plumbing, xenbus::Store& store, Policy policy);
+
+  /// Takes over the vifs that an earlier life served, at once. Returns how many.
+  std::size_t adopt();
+  /// Follows backend/vif for ever. To be run as a task.
+  [[nodiscard]] kernel::task::Task<> follow();
+
+  void offended(Connection& connection, net::Hostile reason) override;
+
+ private:
+  [[nodiscard]] VifDevice* find(std::uint16_t domid, std::uint16_t handle);
+  kernel::task::Task<> scan();
+  void seen(std::uint16_t domid, std::uint16_t handle);
+  void reap();
+
+  Plumbing* plumbing_;
+  xenbus::Store* store_;
+  Policy policy_;
+  std::vector<std::unique_ptr<VifDevice>> devices_;
+};
+
+}  // namespace ppvmm::netuk

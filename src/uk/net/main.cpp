@@ -1,0 +1,51 @@
+// net_uk: the network back-end as a unikernel.
+//
+// Command line (`extra=` of xl's configuration):
+//   buffers=N      pages for packets; default three fifths of memory
+//   antispoof      vifs send only from their own address (and those of xl's `ip=`)
+//   loglevel=N     0 debug, 1 info (default), 2 warnings, 3 errors
+#include <algorithm>
+
+#include "kernel/console.hpp"
+#include "kernel/events.hpp"
+#include "kernel/memory.hpp"
+#include "kernel/start.hpp"
+#include "kernel/task.hpp"
+#include "kernel/time.hpp"
+#include "kernel/vitals.hpp"
+#include "uk/net/backend.hpp"
+#include "uk/net/plumbing.hpp"
+#include "xenbus/store.hpp"
+
+namespace {
+
+using namespace ppvmm;
+
+std::size_t buffers_of(const kernel::Start& start) {
+  const std::uint64_t most = start.memory_pages * 3 / 5;
+  return std::min(kernel::find_number(start.command_line, "buffers").value_or(most), most);
+}
+
+}  // namespace
+
+void ppvmm_main(const kernel::Start& start) {
+  static netuk::Plumbing plumbing(buffers_of(start));
+  static xenbus::Store store(start);
+  static netuk::Backend backend(
+      plumbing, store,
+      {.antispoof = kernel::find_option(start.command_line, "antispoof").has_value()});
+
+  // Guests first: their packets flow before anything else is looked at.
+  const std::size_t adopted = backend.adopt();
+  const kernel::task::TaskRoot pump(
+      kernel::task::scheduler(), plumbing.pump(),
+      static_cast<std::uint32_t>(kernel::vitals::component("netback")));
+  const kernel::task::TaskRoot follow(
+      kernel::task::scheduler(), backend.follow(),
+      static_cast<std::uint32_t>(kernel::vitals::component("xenbus")));
+  kernel::log(kernel::Level::info, "net_uk: life ", start.incarnation, ", ",
+              start.memory_pages / 256, " MiB, ", plumbing.pool().statistics().buffers,
+              " buffers, ", adopted, " vif(s) taken over");
+  kernel::vitals::ready();
+  kernel::events::run();
+}

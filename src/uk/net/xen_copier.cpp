@@ -1,0 +1,36 @@
+#include "uk/net/xen_copier.hpp"
+
+#include <algorithm>
+
+#include "abi/hypercall.hpp"
+
+namespace ppvmm::netuk {
+
+void XenCopier::copy(std::span<net::GrantCopy> batch) {
+  while (!batch.empty()) {
+    const auto now = batch.first(std::min(batch.size(), kAtOnce));
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      const net::GrantCopy& each = now[i];
+      gnttab_copy_t& request = requests_[i];
+      request = {};
+      const bool in = each.direction == net::GrantCopy::Direction::from_guest;
+      auto& guest = in ? request.source : request.dest;
+      auto& own = in ? request.dest : request.source;
+      guest.u.ref = each.grant;
+      guest.domid = each.domid;
+      guest.offset = each.guest_offset;
+      own.u.gmfn = pool_->pages()[each.buffer] / net::kBufferBytes;
+      own.domid = DOMID_SELF;
+      own.offset = each.buffer_offset;
+      request.len = each.length;
+      request.flags = static_cast<std::uint16_t>(in ? GNTCOPY_source_gref : GNTCOPY_dest_gref);
+    }
+    const bool done =
+        abi::grant_table_op(GNTTABOP_copy, std::span(requests_.data(), now.size())) == 0;
+    for (std::size_t i = 0; i < now.size(); ++i)
+      now[i].failed = !done || requests_[i].status != GNTST_okay;
+    batch = batch.subspan(now.size());
+  }
+}
+
+}  // namespace ppvmm::netuk
