@@ -1,7 +1,7 @@
 // net_uk: the network back-end as a unikernel.
 //
 // Command line (`extra=` of xl's configuration):
-//   buffers=N      pages for packets; default three fifths of memory
+//   buffers=N      pages for packets; default, and most, three eighths of memory
 //   antispoof      vifs send only from their own address (and those of xl's `ip=`)
 //   loglevel=N     0 debug, 1 info (default), 2 warnings, 3 errors
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace {
 using namespace ppvmm;
 
 std::size_t buffers_of(const kernel::Start& start) {
-  const std::uint64_t most = start.memory_pages * 3 / 5;
+  const std::uint64_t most = start.memory_pages * 3 / 8;
   return std::min(kernel::find_number(start.command_line, "buffers").value_or(most), most);
 }
 
