@@ -40,6 +40,13 @@ struct StartOptions {
   std::string cmdline;
 };
 [[nodiscard]] int start(const Common& common, const StartOptions& options);
+/// A domain that somebody else built from a unikernel image, as `xl create` does.
+struct AdoptOptions {
+  std::string image;
+  std::string name;
+  std::uint16_t domid{};
+};
+[[nodiscard]] int adopt(const Common& common, const AdoptOptions& options);
 [[nodiscard]] int stop(const Common& common, const std::string& name);
 [[nodiscard]] int microreboot(const Common& common, const std::string& name, std::size_t times);
 [[nodiscard]] int rebuild(const Common& common, const std::string& name);

@@ -42,6 +42,13 @@ int main(int argc, char** argv) {
   sub->add_option("--memory", start_options.memory_mib, "MiB")->capture_default_str();
   sub->add_option("--cmdline", start_options.cmdline, "Command line for the unikernel");
 
+  AdoptOptions adopt_options;
+  sub = command(app, "adopt", "Take a unikernel under care that xl created",
+                [&] { return adopt(common, adopt_options); });
+  sub->add_option("image", adopt_options.image, "Image file that it was created from")->required();
+  sub->add_option("--name", adopt_options.name, "Name for later commands")->required();
+  sub->add_option("--domid", adopt_options.domid, "Its domain id")->required();
+
   std::string name;
   sub = command(app, "stop", "Destroy a unikernel's domain and forget it",
                 [&] { return stop(common, name); });

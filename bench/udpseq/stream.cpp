@@ -1,0 +1,112 @@
+#include "stream.hpp"
+
+#include <sys/socket.h>
+#include <time.h>
+
+#include <algorithm>
+
+namespace ppvmm::udpseq {
+namespace {
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+
+}  // namespace
+
+std::uint64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+Stream::Stream(int socket, const sockaddr_in& peer, const Plan& plan)
+    : socket_(socket),
+      peer_(peer),
+      plan_(plan),
+      begin_ns_(now_ns()),
+      counter_(plan.count),
+      packet_(std::max(plan.size, sizeof(Header))) {
+  drops_before_ = static_cast<std::uint32_t>(counter().tally().overflowed);
+}
+
+const Counter& Stream::counter() {
+  // linux/sock_diag.h, SK_MEMINFO_*: the ninth is the number of packets dropped.
+  constexpr std::size_t kDrops = 8;
+  std::array<std::uint32_t, 16> info{};
+  socklen_t length = sizeof info;
+  if (getsockopt(socket_, SOL_SOCKET, SO_MEMINFO, info.data(), &length) == 0 &&
+      length > kDrops * sizeof info[0]) {
+    counter_.overflowed(info[kDrops] - drops_before_);
+  }
+  return counter_;
+}
+
+bool Stream::send(std::span<const std::byte> bytes) const {
+  return sendto(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT,
+                reinterpret_cast<const sockaddr*>(&peer_),
+                sizeof peer_) == static_cast<ssize_t>(bytes.size());
+}
+
+std::uint64_t Stream::next_ns() const {
+  return all_sent() ? ~std::uint64_t{0} : begin_ns_ + sent_ * kSecond / plan_.rate;
+}
+
+void Stream::send_due() {
+  constexpr int kBurst = 64;
+  for (int i = 0; i < kBurst && !all_sent() && now_ns() >= next_ns(); ++i) {
+    fill(packet_, {.magic = kMagic,
+                   .kind = Kind::data,
+                   .run = plan_.run,
+                   .number = sent_,
+                   .rate = plan_.peer_rate,
+                   .limit = plan_.count});
+    if (!send(packet_)) return;
+    ++sent_;
+  }
+}
+
+void Stream::take(std::span<const std::byte> packet) {
+  const auto header = header_of(packet);
+  if (!header || header->run != plan_.run) return;  // of an earlier run
+  switch (header->kind) {
+    case Kind::data:
+      if (!intact(packet, *header)) {
+        counter_.foreign();
+      } else {
+        counter_.arrived(header->number, now_ns());
+      }
+      return;
+    case Kind::finish:
+      answer();
+      return;
+    case Kind::report:
+      if (packet.size() >= sizeof(Report)) {
+        Report report;
+        std::memcpy(&report, packet.data(), sizeof report);
+        report_ = report;
+      }
+      return;
+  }
+}
+
+void Stream::ask() {
+  const Header header{.magic = kMagic,
+                      .kind = Kind::finish,
+                      .run = plan_.run,
+                      .number = sent_,
+                      .rate = 0,
+                      .limit = 0};
+  (void)send(std::as_bytes(std::span(&header, 1)));
+}
+
+void Stream::answer() {
+  const Report report{.header = {.magic = kMagic,
+                                 .kind = Kind::report,
+                                 .run = plan_.run,
+                                 .number = sent_,
+                                 .rate = 0,
+                                 .limit = 0},
+                      .tally = counter().tally()};
+  (void)send(std::as_bytes(std::span(&report, 1)));
+}
+
+}  // namespace ppvmm::udpseq
