@@ -82,7 +82,7 @@ struct NicHealth {
   bool present{};       ///< The device answers. False is final until a restart succeeds.
   bool device_error{};  ///< It reported an error, or broke the descriptor protocol.
   bool link_up{};
-  std::uint64_t accepted{};   ///< Frames that transmit() took, over restarts.
+  std::uint64_t accepted{};   ///< Frames that transmit() took and did not give back.
   std::uint64_t sent{};       ///< Of them, seen done (in order), over restarts.
   std::uint64_t received{};   ///< Frames received, over restarts.
   std::uint32_t tx_head{};    ///< The device's place in the transmit ring.

@@ -4,7 +4,7 @@
 ///
 /// Command line: ip=A.B.C.D (its address).
 /// Orders, written by dom0 to its data/order:
-///   flood N       sends N numbered datagrams to port 9000 of whoever asked for us by ARP last
+///   flood=N       sends N numbered datagrams to port 9000 of whoever asked for us by ARP last
 ///   stick         stops the transmitter behind the driver's back
 ///   restart       restarts the driver
 ///   replace       throws the driver away as if it had died, and makes a new one

@@ -242,7 +242,9 @@ void E1000e::look_at_link(bool tell) {
 
 void E1000e::take_unsent(std::vector<Frame>& unsent) {
   for (std::size_t at = transmit_oldest_; at != transmit_next_; at = (at + 1) % kRing) {
-    if (transmit_frames_[at]) unsent.push_back(std::move(transmit_frames_[at]));
+    if (!transmit_frames_[at]) continue;
+    unsent.push_back(std::move(transmit_frames_[at]));
+    --accepted_;
   }
   transmit_oldest_ = transmit_next_;
 }

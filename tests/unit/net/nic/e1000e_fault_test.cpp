@@ -49,6 +49,7 @@ TEST_F(E1000eFaultTest, ARestartKeepsTheLinkAndGivesBackWhatWasNotSent) {
   EXPECT_TRUE(client_.links.empty());
   EXPECT_TRUE(nic_->link().up);
   ASSERT_EQ(unsent.size(), 23u);
+  EXPECT_EQ(nic_->health().accepted, nic_->health().sent);
 
   device_.stuck = false;
   for (std::size_t i = 0; i < unsent.size(); ++i) {
