@@ -59,13 +59,17 @@ class Network:
             numbers.frombytes(data[:len(data) - len(data) % numbers.itemsize])
             self.taps += numbers
 
+    def add_tool(self, name: str, program: Path) -> None:
+        """A program of the build that commands out here find by its name."""
+        (Path(self._tools.name) / name).symlink_to(program.resolve())
+
     def command(self, line: str) -> list[str]:
         """The arguments of a process that runs the shell command `line` in the namespace."""
         return ["nsenter", "--preserve-credentials", "--user", "--net", "--target", str(self._holder.pid), "--",
                 "sh", "-c", line]
 
     def environment(self) -> dict[str, str]:
-        """For such a process: busybox, and the programs of lab/outside, are found."""
+        """For such a process: busybox, the programs of lab/outside and those of the build are found."""
         path = f"{LAB / 'outside'}:{self._tools.name}:{os.environ.get('PATH', '')}"
         return dict(os.environ) | {"PATH": path, "PYTHON": sys.executable}
 

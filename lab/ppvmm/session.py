@@ -80,6 +80,8 @@ class Lab:
             overlay.assemble(software, files, scratch / "initramfs")
             if variant.network == "lan":
                 network = Network(len(variant.cards), software)
+                for target in targets:
+                    network.add_tool(target, build.output(target))
             taps = network.taps if network else []
             machine = Machine(command_line(variant, software, scratch / "initramfs", scratch, taps), out / "qemu.log",
                               taps)

@@ -359,7 +359,7 @@ void DataPath::to_vif(Frame frame, PortId port) {
   std::size_t index = 0;
   if (vif.queues.size() > 1) {
     // One flow, one queue: its packets must not overtake each other.
-    const Headers headers = headers_of(frame);
+    const PacketHeaders headers = headers_of(frame);
     std::array<std::byte, 40> key{};
     const std::size_t from = headers.network == Network::ipv4   ? headers.network_start + 12u
                              : headers.network == Network::ipv6 ? headers.network_start + 8u

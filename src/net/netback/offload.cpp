@@ -64,7 +64,7 @@ bool copy_bytes(const Frame& from, std::size_t at, Frame& to, std::size_t to_at,
 }
 
 /// Sum of the pseudo header over a TCP segment (RFC 9293, section 3.1; RFC 8200, section 8.1).
-std::uint64_t pseudo_sum(std::span<const std::byte> headers, const Headers& at,
+std::uint64_t pseudo_sum(std::span<const std::byte> headers, const PacketHeaders& at,
                          std::size_t segment) {
   const std::size_t addresses = at.network == Network::ipv4 ? 12 : 8;
   const std::size_t bytes = at.network == Network::ipv4 ? 8 : 32;
@@ -73,7 +73,7 @@ std::uint64_t pseudo_sum(std::span<const std::byte> headers, const Headers& at,
 }
 
 /// One segment's headers, made from those of the whole.
-void fix_headers(std::span<std::byte> headers, const Headers& at, std::size_t index,
+void fix_headers(std::span<std::byte> headers, const PacketHeaders& at, std::size_t index,
                  std::size_t offset, std::size_t payload, bool last) {
   const std::size_t transport = at.transport_start;
   const std::size_t total = headers.size() - at.network_start + payload;
@@ -97,7 +97,8 @@ void fix_headers(std::span<std::byte> headers, const Headers& at, std::size_t in
   store16(headers, transport + kTcpChecksumAt, folded(pseudo_sum(headers, at, segment)));
 }
 
-Adapted segment(const Frame& frame, const Headers& at, BufferPool& pool, std::vector<Frame>& out) {
+Adapted segment(const Frame& frame, const PacketHeaders& at, BufferPool& pool,
+                std::vector<Frame>& out) {
   const std::size_t header_bytes = at.payload_start;
   const std::size_t step = frame.offload().gso_size;
   if (at.transport != Transport::tcp || step == 0 || header_bytes > kHeaderBytes ||
@@ -149,7 +150,7 @@ std::uint16_t folded(std::uint64_t sum) {
   return static_cast<std::uint16_t>(sum);
 }
 
-bool locate_checksum(Frame& frame, const Headers& headers) {
+bool locate_checksum(Frame& frame, const PacketHeaders& headers) {
   Offload& offload = frame.offload();
   if (headers.transport == Transport::other) return false;
   if (offload.gso != Gso::none) {
@@ -164,7 +165,7 @@ bool locate_checksum(Frame& frame, const Headers& headers) {
   return true;
 }
 
-void complete_checksum(Frame& frame, const Headers& headers) {
+void complete_checksum(Frame& frame, const PacketHeaders& headers) {
   Offload& offload = frame.offload();
   std::uint16_t sum = static_cast<std::uint16_t>(~folded(sum_from(frame, offload.checksum_start)));
   // For UDP, all zeroes would say that there is no checksum (RFC 768).
@@ -181,7 +182,7 @@ Adapted adapt(const Frame& frame, const Abilities& abilities, BufferPool& pool,
     return able ? Adapted::as_is : segment(frame, headers_of(frame), pool, out);
   }
   if (!offload.checksum_blank) return Adapted::as_is;
-  const Headers headers = headers_of(frame);
+  const PacketHeaders headers = headers_of(frame);
   const bool able =
       headers.network == Network::ipv6 ? abilities.checksum_v6 : abilities.checksum_v4;
   if (able) return Adapted::as_is;

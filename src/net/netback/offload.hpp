@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "net/frame.hpp"
-#include "net/switch/headers.hpp"
+#include "net/switch/packet_headers.hpp"
 
 namespace ppvmm::net {
 
@@ -24,10 +24,10 @@ struct Abilities {
 /// Fills in where the blank checksum is, which the guest's protocol does not say. False if the
 /// frame has no such checksum (its headers are none that can have one), or is to be segmented but
 /// is no such TCP packet.
-[[nodiscard]] bool locate_checksum(Frame& frame, const Headers& headers);
+[[nodiscard]] bool locate_checksum(Frame& frame, const PacketHeaders& headers);
 
 /// Completes the blank checksum. The frame must not be shared.
-void complete_checksum(Frame& frame, const Headers& headers);
+void complete_checksum(Frame& frame, const PacketHeaders& headers);
 
 enum class Adapted : std::uint8_t {
   as_is,      ///< The receiver takes it; nothing was done.

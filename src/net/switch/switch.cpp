@@ -93,7 +93,7 @@ bool Switch::truthful(std::span<const std::byte> bytes, const PortRules& rules) 
   const auto allowed = [&](std::uint32_t address) {
     return address == 0 || std::ranges::find(rules.ipv4, address) != rules.ipv4.end();
   };
-  const Headers headers = parse_headers(bytes);
+  const PacketHeaders headers = parse_headers(bytes);
   const std::size_t at = headers.network_start;
   switch (headers.network) {
     case Network::ipv4:

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "net/switch/headers.hpp"
+#include "net/switch/packet_headers.hpp"
 #include "net/switch/table.hpp"
 
 namespace ppvmm::net {

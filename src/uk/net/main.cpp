@@ -5,6 +5,7 @@
 //   antispoof      vifs send only from their own address (and those of xl's `ip=`)
 //   loglevel=N     0 debug, 1 info (default), 2 warnings, 3 errors
 #include <algorithm>
+#include <optional>
 
 #include "kernel/console.hpp"
 #include "kernel/events.hpp"
@@ -15,6 +16,7 @@
 #include "kernel/vitals.hpp"
 #include "uk/net/backend.hpp"
 #include "uk/net/plumbing.hpp"
+#include "uk/net/wire.hpp"
 #include "xenbus/store.hpp"
 
 namespace {
@@ -35,17 +37,27 @@ void ppvmm_main(const kernel::Start& start) {
       plumbing, store,
       {.antispoof = kernel::find_option(start.command_line, "antispoof").has_value()});
 
-  // Guests first: their packets flow before anything else is looked at.
+  static netuk::Wire wire(plumbing, store);
+
   const std::size_t adopted = backend.adopt();
-  const kernel::task::TaskRoot pump(
-      kernel::task::scheduler(), plumbing.pump(),
-      static_cast<std::uint32_t>(kernel::vitals::component("netback")));
+  static std::optional<kernel::task::TaskRoot> pump;
+  const auto begin_pumping = [](void*) {
+    if (!pump) {
+      pump.emplace(kernel::task::scheduler(), plumbing.pump(),
+                   static_cast<std::uint32_t>(kernel::vitals::component("netback")));
+      kernel::vitals::ready();
+    }
+  };
+  // Without a card from an earlier life, guests are served before anything else is looked at.
+  if (!netuk::Wire::had_card()) begin_pumping(nullptr);
+  const kernel::task::TaskRoot card(
+      kernel::task::scheduler(), wire.open(begin_pumping, nullptr),
+      static_cast<std::uint32_t>(kernel::vitals::component("driver")));
   const kernel::task::TaskRoot follow(
       kernel::task::scheduler(), backend.follow(),
       static_cast<std::uint32_t>(kernel::vitals::component("xenbus")));
   kernel::log(kernel::Level::info, "net_uk: life ", start.incarnation, ", ",
               start.memory_pages / 256, " MiB, ", plumbing.pool().statistics().buffers,
               " buffers, ", adopted, " vif(s) taken over");
-  kernel::vitals::ready();
   kernel::events::run();
 }

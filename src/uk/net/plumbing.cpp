@@ -1,21 +1,27 @@
 #include "uk/net/plumbing.hpp"
 
+#include "kernel/panic.hpp"
 #include "kernel/time.hpp"
 #include "uk/net/connection.hpp"
 
 namespace ppvmm::netuk {
 namespace {
 
-/// Frame records per buffer: handles of a frame in the shadow and in the driver, and flooded ones.
-constexpr std::size_t kRecordsPerBuffer = 1;
+constexpr std::uint32_t kBuffersTag = 0x6E74'0001;  // "nt"
+
+/// As many records of frames as buffers: a frame has one buffer at least, and few are shared.
+std::unique_ptr<net::device::DevicePool> make_pool(std::size_t buffers) {
+  auto pool = net::device::DevicePool::create(buffers, buffers, kBuffersTag);
+  if (!pool) kernel::panic("no memory for the buffers");
+  return pool;
+}
 
 }  // namespace
 
 Plumbing::Plumbing(std::size_t buffers)
-    : memory_(buffers),
-      pool_(memory_.data(), memory_.pages(), buffers * kRecordsPerBuffer),
-      copier_(pool_),
-      path_(pool_, copier_, {}),
+    : memory_(make_pool(buffers)),
+      copier_(memory_->pool()),
+      path_(memory_->pool(), copier_, {}),
       records_(kept_records()),
       timer_(kernel::time::timers(), &Plumbing::on_deadline, this),
       component_(kernel::vitals::component("netback")) {}

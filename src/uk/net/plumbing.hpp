@@ -9,9 +9,10 @@
 #include "kernel/task.hpp"
 #include "kernel/timers.hpp"
 #include "kernel/vitals.hpp"
+#include "net/device/pool.hpp"
 #include "net/netback/data_path.hpp"
 #include "net/netback/vif_record.hpp"
-#include "uk/net/memory.hpp"
+#include "uk/net/kept.hpp"
 #include "uk/net/xen_copier.hpp"
 
 namespace ppvmm::netuk {
@@ -29,12 +30,13 @@ class OffenceListener {
 
 class Plumbing {
  public:
+  /// Panics when there is no memory for so many buffers.
   explicit Plumbing(std::size_t buffers);
   Plumbing(const Plumbing&) = delete;
   Plumbing& operator=(const Plumbing&) = delete;
 
   [[nodiscard]] net::DataPath& path() { return path_; }
-  [[nodiscard]] net::BufferPool& pool() { return pool_; }
+  [[nodiscard]] net::BufferPool& pool() { return memory_->pool(); }
   [[nodiscard]] std::span<net::VifRecord, net::kVifRecords> records() { return records_; }
 
   /// There is work: the next turn of the loop makes a pass.
@@ -53,8 +55,7 @@ class Plumbing {
   void tell();
   void arm_timer();
 
-  BufferMemory memory_;
-  net::BufferPool pool_;
+  std::unique_ptr<net::device::DevicePool> memory_;
   XenCopier copier_;
   net::DataPath path_;
   std::span<net::VifRecord, net::kVifRecords> records_;

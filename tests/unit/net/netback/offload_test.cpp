@@ -53,7 +53,7 @@ Bytes packet(bool v6, bool tcp, std::size_t payload) {
 
 /// Whether the layer-4 checksum of a whole packet is right.
 bool checksum_good(const Bytes& bytes) {
-  const Headers headers = parse_headers(bytes);
+  const PacketHeaders headers = parse_headers(bytes);
   const bool v6 = headers.network == Network::ipv6;
   const std::span<const std::byte> all(bytes);
   const std::size_t length = bytes.size() - headers.transport_start;
@@ -116,7 +116,7 @@ TEST_F(OffloadTest, SegmentsAreWholePackets) {
                     pool_, out),
               Adapted::replaced);
     ASSERT_EQ(out.size(), 7u);
-    const Headers headers = parse_headers(whole);
+    const PacketHeaders headers = parse_headers(whole);
     std::uint32_t sequence = 0xFFFFFF00;
     Bytes payload;
     for (std::size_t i = 0; i < out.size(); ++i) {
@@ -167,7 +167,7 @@ TEST(HeadersTest, TagsOptionsAndExtensionsArePassed) {
   for (const int byte : {0x81, 0x00, 0x00, 0x05})
     tagged.push_back(static_cast<std::byte>(byte));
   tagged.insert(tagged.end(), plain.begin() + 12, plain.end());
-  const Headers headers = parse_headers(tagged);
+  const PacketHeaders headers = parse_headers(tagged);
   EXPECT_EQ(headers.network, Network::ipv4);
   EXPECT_EQ(headers.network_start, 18);
   EXPECT_EQ(headers.transport_start, 38);

@@ -15,7 +15,7 @@ namespace ppvmm::net {
 enum class Network : std::uint8_t { other, ipv4, ipv6, arp };
 enum class Transport : std::uint8_t { other, tcp, udp };
 
-struct Headers {
+struct PacketHeaders {
   Network network{Network::other};
   Transport transport{Transport::other};
   std::uint16_t network_start{};    ///< Bytes before the layer-3 header.
@@ -28,8 +28,8 @@ struct Headers {
 inline constexpr std::size_t kHeaderBytes = 256;
 
 /// Parses the first bytes of a frame, of which the frame may have more.
-[[nodiscard]] Headers parse_headers(std::span<const std::byte> bytes);
-[[nodiscard]] Headers headers_of(const Frame& frame);
+[[nodiscard]] PacketHeaders parse_headers(std::span<const std::byte> bytes);
+[[nodiscard]] PacketHeaders headers_of(const Frame& frame);
 
 [[nodiscard]] constexpr std::uint16_t load16(std::span<const std::byte> bytes, std::size_t at) {
   return static_cast<std::uint16_t>(std::to_integer<unsigned>(bytes[at]) << 8 |

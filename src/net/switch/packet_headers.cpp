@@ -1,4 +1,4 @@
-#include "net/switch/headers.hpp"
+#include "net/switch/packet_headers.hpp"
 
 #include <array>
 #include <optional>
@@ -60,8 +60,8 @@ std::optional<LayerFour> through_ipv6(std::span<const std::byte> bytes, std::siz
 
 }  // namespace
 
-Headers parse_headers(std::span<const std::byte> bytes) {
-  Headers headers;
+PacketHeaders parse_headers(std::span<const std::byte> bytes) {
+  PacketHeaders headers;
   std::size_t at = kTypeAt;
   if (bytes.size() < at + 2) return headers;
   std::uint16_t type = load16(bytes, at);
@@ -98,7 +98,7 @@ Headers parse_headers(std::span<const std::byte> bytes) {
   return headers;
 }
 
-Headers headers_of(const Frame& frame) {
+PacketHeaders headers_of(const Frame& frame) {
   const auto fragments = frame.fragments();
   if (fragments.empty()) return {};
   const auto first = frame.bytes(fragments.front());

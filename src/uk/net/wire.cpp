@@ -1,0 +1,178 @@
+#include "uk/net/wire.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernel/console.hpp"
+#include "kernel/panic.hpp"
+#include "kernel/time.hpp"
+
+namespace ppvmm::netuk {
+namespace {
+
+using kernel::Level;
+using kernel::log;
+
+constexpr std::uint32_t kCardTag = 0x6E74'0003;      // the card's memory
+constexpr std::uint32_t kCardSeenTag = 0x6E74'0004;  // that there is one
+/// Looks in a row without progress that make a hang.
+constexpr unsigned kSilentLooks = 2;
+constexpr kernel::Nanoseconds kRetryFirstNs = 10'000'000;
+constexpr kernel::Nanoseconds kRetryMostNs = 2'000'000'000;
+
+}  // namespace
+
+Wire::Wire(Plumbing& plumbing, xenbus::Store& store)
+    : plumbing_(&plumbing),
+      store_(&store),
+      look_(kernel::time::timers(), &Wire::on_look, this),
+      component_(kernel::vitals::component("driver")) {}
+
+bool Wire::had_card() {
+  return kernel::vitals::survivors().find(abi::SurvivorKind::value, kCardSeenTag).has_value();
+}
+
+kernel::task::Task<> Wire::open(void (*announce)(void*), void* context) {
+  const auto begin = kernel::time::now();
+  if (co_await start_card()) {
+    const net::NicLink link = card_->nic().link();
+    log(Level::info, "wire: ", card_->nic().name(), " after ",
+        (kernel::time::now() - begin) / kernel::time::kMicrosecond, " us, link ",
+        link.up ? "up" : "down");
+  } else if (had_card() && !card_) {
+    // It may be writing into our buffers, and we cannot stop it. Only the domain's end can.
+    kernel::panic("the card of an earlier life cannot be stopped");
+  }
+  announce(context);
+}
+
+kernel::task::Task<bool> Wire::start_card() {
+  auto connected = co_await pci::Frontend::connect(*store_);
+  if (!connected) {
+    if (connected.error() != pci::Error::closed) {
+      log(Level::error, "wire: no PCI: ", pci::text_of(connected.error()));
+    }
+    co_return false;
+  }
+  frontend_ = std::move(*connected);
+  const pci::Device* const device = net::device::find_card(frontend_->devices());
+  follower_.emplace(kernel::task::scheduler(), frontend_->follow(*this),
+                    static_cast<std::uint32_t>(component_));
+  if (device == nullptr) {
+    log(Level::warning, "wire: no card that we can drive");
+    co_return false;
+  }
+  auto opened = co_await net::device::AssignedNic::open(*frontend_, *device, kCardTag,
+                                                        plumbing_->pool(), plumbing_->path());
+  if (!opened) {
+    log(Level::error, "wire: ", text_of(opened.error()));
+    co_return false;
+  }
+  card_ = std::move(*opened);
+  if (!had_card() && !kernel::vitals::survivors().add({.kind = abi::SurvivorKind::value,
+                                                       .domid = 0,
+                                                       .tag = kCardSeenTag,
+                                                       .id = 0,
+                                                       .peer = 0,
+                                                       .where = 1,
+                                                       .sum = 0})) {
+    log(Level::error, "wire: the card cannot be kept");
+    co_return false;
+  }
+  if (const auto started = card_->nic().start(); !started) {
+    log(Level::error, "wire: ", net::text_of(started.error()));
+    card_.reset();
+    co_return false;
+  }
+  card_->nic().set_promiscuous(true);
+  card_->on_interrupt(&Wire::on_interrupt, this);
+  plumbing_->path().set_nic(&card_->nic());
+  look_.periodic(kernel::time::now() + kLookNs, kLookNs);
+  co_return true;
+}
+
+void Wire::on_interrupt(void* self) {
+  auto& wire = *static_cast<Wire*>(self);
+  kernel::vitals::progress(wire.component_);
+  if (wire.card_->nic().on_interrupt()) wire.plumbing_->wake();
+}
+
+void Wire::on_look(void* self) {
+  static_cast<Wire*>(self)->look();
+}
+
+void Wire::look() {
+  const std::size_t held = plumbing_->path().shadow().held();
+  kernel::vitals::waiting(component_, held);
+  if (held == 0) {
+    before_.reset();
+    silent_looks_ = 0;
+    return;
+  }
+  const net::NicHealth now = card_->nic().health();
+  if (!now.present) {
+    repair("the device does not answer");
+    return;
+  }
+  if (now.device_error) {
+    repair("the device reported an error");
+    return;
+  }
+  silent_looks_ = before_ && now.stuck_since(*before_) ? silent_looks_ + 1 : 0;
+  before_ = now;
+  if (silent_looks_ >= kSilentLooks) {
+    repair("no frame was sent for too long");
+    return;
+  }
+  // An interrupt may have been lost.
+  if (now.sent == 0 || silent_looks_ > 0) plumbing_->wake();
+}
+
+void Wire::repair(std::string_view why) {
+  const auto begin = kernel::time::now();
+  const std::size_t held = plumbing_->path().shadow().held();
+  plumbing_->path().set_nic(nullptr);
+  before_.reset();
+  silent_looks_ = 0;
+  ++repairs_;
+  if (!restart()) {
+    retry_ns_ = std::clamp(retry_ns_ * 2, kRetryFirstNs, kRetryMostNs);
+    log(Level::error, "wire: ", why, "; the driver cannot be restarted, again in ",
+        retry_ns_ / kernel::time::kMillisecond, " ms, ", held, " frames held");
+    look_.periodic(begin + retry_ns_, kLookNs);
+    return;
+  }
+  retry_ns_ = 0;
+  card_->nic().set_promiscuous(true);
+  plumbing_->path().set_nic(&card_->nic());
+  plumbing_->wake();
+  log(Level::warning, "wire: ", why, "; driver restarted in ",
+      (kernel::time::now() - begin) / kernel::time::kMicrosecond, " us, ", held,
+      " frames held, link changes ", card_->nic().statistics().link_changes);
+}
+
+bool Wire::restart() {
+  std::vector<net::Frame> unsent;  // the shadow has them as well
+  if (card_->nic().restart(unsent)) return true;
+  unsent.clear();
+  return card_->replace_driver() && card_->nic().start();
+}
+
+pci::Recovery Wire::error(const pci::Notice&) {
+  repair("PCI Express reported an error");
+  return pci::Recovery::recovered;
+}
+
+void Wire::removed(const pci::Device&) {
+  log(Level::warning, "wire: the card is taken away");
+  look_.cancel();
+  plumbing_->path().set_nic(nullptr);
+  std::vector<net::Frame> unsent;
+  if (card_) (void)card_->nic().stop(unsent);
+}
+
+void Wire::added(const pci::Device&) {
+  log(Level::warning, "wire: a card came; it is used after the next rebirth");
+}
+
+}  // namespace ppvmm::netuk

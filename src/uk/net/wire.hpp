@@ -1,0 +1,63 @@
+/// The card and its driver, as one component with its own probe and its own repair.
+///
+/// Probe: while frames are with the driver, its health is looked at every kLookNs; two looks in a
+/// row without progress are a hang. Repair: the driver is restarted over the same device, link
+/// kept; what the shadow holds is sent again. A driver that cannot be restarted is thrown away and
+/// made anew; a device that stays away is tried again, ever more slowly, while frames are held.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "kernel/task.hpp"
+#include "kernel/timers.hpp"
+#include "kernel/vitals.hpp"
+#include "net/device/assigned_nic.hpp"
+#include "pci/frontend.hpp"
+#include "uk/net/plumbing.hpp"
+#include "xenbus/store.hpp"
+
+namespace ppvmm::netuk {
+
+class Wire final : private pci::Frontend::Listener {
+ public:
+  static constexpr kernel::Nanoseconds kLookNs = 8'000'000;
+
+  Wire(Plumbing& plumbing, xenbus::Store& store);
+  Wire(const Wire&) = delete;
+  Wire& operator=(const Wire&) = delete;
+
+  /// An earlier life had a card: it may still write into our buffers, so nobody may use them before
+  /// open() is done.
+  [[nodiscard]] static bool had_card();
+  /// Finds the card and starts it; without one it is done at once. `announce` is called when
+  /// buffers may be used.
+  [[nodiscard]] kernel::task::Task<> open(void (*announce)(void*), void* context);
+
+ private:
+  pci::Recovery error(const pci::Notice& notice) override;
+  void removed(const pci::Device& device) override;
+  void added(const pci::Device& device) override;
+
+  kernel::task::Task<bool> start_card();
+  void repair(std::string_view why);
+  [[nodiscard]] bool restart();
+  void look();
+  static void on_look(void* self);
+  static void on_interrupt(void* self);
+
+  Plumbing* plumbing_;
+  xenbus::Store* store_;
+  std::unique_ptr<pci::Frontend> frontend_;
+  std::unique_ptr<net::device::AssignedNic> card_;
+  std::optional<kernel::task::TaskRoot> follower_;
+  kernel::Timer look_;
+  std::optional<net::NicHealth> before_;
+  unsigned silent_looks_{};
+  kernel::Nanoseconds retry_ns_{};
+  std::uint64_t repairs_{};
+  kernel::vitals::Component component_;
+};
+
+}  // namespace ppvmm::netuk
