@@ -28,7 +28,7 @@ Verdict check(const History& history, std::uint64_t gap_ns) {
   const std::uint64_t end = end_of(history);
   for (const Op& op : history) {
     if (op.kind == Kind::event) {
-      ++verdict.events;
+      if (op.key != kEndKey) ++verdict.events;
       continue;
     }
     ++verdict.operations;

@@ -30,6 +30,9 @@ inline constexpr std::size_t kKinds = 7;
 /// The value of a read whose bytes are no value that anybody ever wrote.
 inline constexpr std::string_view kWrongBytes = "!wrong";
 
+/// Key of the event that ends a history: until then, answers were waited for.
+inline constexpr std::string_view kEndKey = "d/end";
+
 /// The value of an end that gives the transaction up.
 inline constexpr std::string_view kAborted = "F";
 

@@ -2,9 +2,11 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -31,6 +33,31 @@ void on_signal(int) {
 constexpr std::chrono::milliseconds kLook{20};
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
+/// Writes the history and says so. True: not all clients were answered.
+bool conclude(const std::vector<std::unique_ptr<Worker>>& workers, const std::string& out) {
+  // Under its name there is never half a history.
+  const std::string fresh = out + ".new";
+  std::ofstream file(fresh, std::ios::trunc);
+  std::size_t count = 0;
+  bool silent = false;
+  for (const auto& worker : workers) {
+    const History history = worker->history();
+    write_history(file, history);
+    count += history.size();
+    silent = silent || std::ranges::any_of(history, [](const Op& op) { return op.answered == 0; });
+  }
+  const std::uint64_t now = now_ns();
+  write_history(
+      file, {{.kind = Kind::event, .invoked = now, .answered = now, .key = std::string(kEndKey)}});
+  file.close();
+  if (!file || std::rename(fresh.c_str(), out.c_str()) != 0) {
+    throw xsload::Failure(out + " cannot be written");
+  }
+  std::cout << count << " entries of " << workers.size() << " clients in " << out
+            << (silent ? "; not all were answered" : "") << std::endl;
+  return silent;
+}
+
 int run(const Plan& plan, const std::string& out, const std::string& status_path) {
   std::signal(SIGTERM, on_signal);
   std::signal(SIGINT, on_signal);
@@ -44,9 +71,14 @@ int run(const Plan& plan, const std::string& out, const std::string& status_path
   workers.front()->prepare();
 
   std::atomic<bool> stop{false};
+  std::atomic<std::uint32_t> running{plan.clients};
   std::vector<std::thread> threads;
-  for (const auto& worker : workers)
-    threads.emplace_back([&stop, each = worker.get()] { each->run(stop); });
+  for (const auto& worker : workers) {
+    threads.emplace_back([&, each = worker.get()] {
+      each->run(stop);
+      --running;
+    });
+  }
   const std::uint64_t end = now_ns() + plan.seconds * kSecond;
   while (!stop_asked && now_ns() < end)
     std::this_thread::sleep_for(kLook);
@@ -55,26 +87,21 @@ int run(const Plan& plan, const std::string& out, const std::string& status_path
   for (const auto& worker : workers)
     worker->give_up_at(deadline);
   stop = true;
+  while (running != 0 && now_ns() < deadline + kSecond)
+    std::this_thread::sleep_for(kLook);
+  if (running != 0) {
+    // Stuck in the kernel, which waits for the store: such a thread cannot be ended.
+    conclude(workers, out);
+    _exit(0);
+  }
   for (auto& thread : threads)
     thread.join();
   for (const auto& worker : workers) {
     worker->give_up_at(now_ns() + plan.grace_seconds * kSecond);
     worker->settle(worker == workers.front());
   }
-  std::ofstream file(out, std::ios::trunc);
-  std::size_t count = 0;
-  bool silent = false;
-  for (const auto& worker : workers) {
-    write_history(file, worker->history());
-    count += worker->history().size();
-    silent = silent || worker->silent();
-  }
-  file.close();
-  if (!file) throw xsload::Failure(out + " cannot be written");
-  std::cout << count << " entries of " << plan.clients << " clients in " << out
-            << (silent ? "; not all were answered" : "") << std::endl;
   // A connection that still waits for an answer may not be closed in order: the process ends.
-  if (silent) _exit(0);
+  if (conclude(workers, out)) _exit(0);
   return 0;
 }
 

@@ -67,6 +67,22 @@ std::optional<xsload::Message> Worker::next_message(std::uint64_t deadline) {
   }
 }
 
+History Worker::history() const {
+  const std::lock_guard lock(mutex_);
+  return history_;
+}
+
+std::size_t Worker::note(Op op) {
+  const std::lock_guard lock(mutex_);
+  history_.push_back(std::move(op));
+  return history_.size() - 1;
+}
+
+void Worker::set_value(const Answer& answer, std::string value) {
+  const std::lock_guard lock(mutex_);
+  history_[answer.op].value = std::move(value);
+}
+
 void Worker::take_event(const xsload::Message& message) {
   const auto event = xsload::parse_event(message.payload);
   const std::uint64_t now = now_ns();
@@ -76,7 +92,7 @@ void Worker::take_event(const xsload::Message& message) {
   // An event of a life that has ended meanwhile is nobody's.
   if (found == watched_.end() || found->second.token != event.token) return;
   found->second.last_event = now;
-  history_.push_back({number_, Kind::event, 0, now, now, key, found->second.token, {}});
+  note({number_, Kind::event, 0, now, now, key, found->second.token, {}});
 }
 
 Worker::Answer Worker::ask(xsd_sockmsg_type type, Kind kind, const std::string& key,
@@ -88,9 +104,12 @@ Worker::Answer Worker::ask(xsd_sockmsg_type type, Kind kind, const std::string& 
   Op op{.client = number_, .kind = kind, .key = key, .value = value};
   if (transaction != 0) op.transaction = numbers_[transaction];
   op.invoked = now_ns();
-  std::uint32_t request = 0;
+  const std::uint64_t invoked = op.invoked;
+  // Noted before it is sent: an answer may never come.
+  answer.op = note(std::move(op));
+  std::uint64_t answered = 0;
   try {
-    request = connection_.send(type, transaction, parts);
+    const std::uint32_t request = connection_.send(type, transaction, parts);
     while (true) {
       const auto message = next_message(deadline_.load());
       if (!message) {
@@ -101,9 +120,9 @@ Worker::Answer Worker::ask(xsd_sockmsg_type type, Kind kind, const std::string& 
         take_event(*message);
         continue;
       }
-      op.answered = now_ns();
+      answered = now_ns();
       if (message->type == XS_ERROR && message->request == request) {
-        op.error = text(std::string(message->payload));
+        answer.error = text(std::string(message->payload));
       } else {
         xsload::expect_answer(*message, type, request);
         answer.ok = true;
@@ -113,15 +132,18 @@ Worker::Answer Worker::ask(xsd_sockmsg_type type, Kind kind, const std::string& 
     }
   } catch (const xsload::Failure& failure) {
     // The kernel ended the connection, or an answer is not one: no more can be asked.
-    op.answered = now_ns();
-    op.error = std::string("connection: ") + failure.what();
+    answered = now_ns();
+    answer.error = std::string("connection: ") + failure.what();
     silent_ = true;
   }
-  answer.error = op.error;
-  if (op.answered != 0 && seat_ != nullptr) {
-    std::atomic_ref(*seat_).store(op.invoked, std::memory_order_release);
+  {
+    const std::lock_guard lock(mutex_);
+    history_[answer.op].answered = answered;
+    history_[answer.op].error = answer.error;
   }
-  history_.push_back(std::move(op));
+  if (answered != 0 && seat_ != nullptr) {
+    std::atomic_ref(*seat_).store(invoked, std::memory_order_release);
+  }
   return answer;
 }
 
@@ -138,7 +160,7 @@ Worker::Answer Worker::write(const std::string& key, const std::string& value,
 void Worker::read_register(const std::string& key, std::uint32_t transaction) {
   const auto answer = ask(XS_READ, Kind::read, key, "", transaction, {terminated(path(key))});
   if (!answer.ok) return;
-  history_.back().value = value_name(answer.payload).value_or(std::string(kWrongBytes));
+  set_value(answer, value_name(answer.payload).value_or(std::string(kWrongBytes)));
 }
 
 void Worker::touch_register(bool shared) {
@@ -169,15 +191,17 @@ void Worker::touch_directory() {
 void Worker::list_directory() {
   const auto answer = ask(XS_DIRECTORY, Kind::read, "d/all", "", 0, {terminated(path("d"))});
   if (!answer.ok) return;
-  const Op asked = history_.back();
+  const std::uint64_t answered = now_ns();
   const std::string names = '\0' + answer.payload;
   for (std::uint64_t entry = 0; entry < kEntries; ++entry) {
     const std::string name = '\0' + ("c" + std::to_string(number_) + "-") + std::to_string(entry);
-    Op op = asked;
-    op.invoked = op.answered;  // the question itself is written down already
-    op.key = own("s", entry);
-    op.value = names.find(name + '\0') != std::string::npos ? "there" : "";
-    history_.push_back(std::move(op));
+    // The question itself is written down already.
+    note({.client = number_,
+          .kind = Kind::read,
+          .invoked = answered,
+          .answered = answered,
+          .key = own("s", entry),
+          .value = names.find(name + '\0') != std::string::npos ? "there" : ""});
   }
 }
 
@@ -190,19 +214,19 @@ void Worker::touch_permissions() {
     ask(XS_SET_PERMS, Kind::write, key, owner + "," + other, 0,
         {terminated(where), terminated(owner), terminated(other)});
   } else {
-    get_permissions();
+    get_permissions(key);
   }
 }
 
-std::optional<std::string> Worker::get_permissions() {
+std::optional<std::string> Worker::get_permissions(const std::string& key) {
   const std::string where = path("m/c" + std::to_string(number_));
-  const auto answer = ask(XS_GET_PERMS, Kind::read, own("s", kEntries), "", 0, {terminated(where)});
+  const auto answer = ask(XS_GET_PERMS, Kind::read, key, "", 0, {terminated(where)});
   if (!answer.ok) return std::nullopt;
   std::string perms = answer.payload;
   while (!perms.empty() && perms.back() == '\0')
     perms.pop_back();
   std::ranges::replace(perms, '\0', ',');
-  history_.back().value = perms;
+  set_value(answer, perms);
   return perms;
 }
 
@@ -225,7 +249,7 @@ std::optional<std::string> Worker::read_number(const std::string& key, std::uint
   if (!answer.ok) return std::nullopt;
   const bool whole = !answer.payload.empty() &&
                      answer.payload.find_first_not_of("0123456789") == std::string::npos;
-  history_.back().value = whole ? answer.payload : std::string(kWrongBytes);
+  set_value(answer, whole ? answer.payload : std::string(kWrongBytes));
   return whole ? std::optional(answer.payload) : std::nullopt;
 }
 
@@ -339,9 +363,14 @@ void Worker::run(const std::atomic<bool>& stop) {
   // the first of its states.
   const std::string mine = path("m/c" + std::to_string(number_));
   if (ask(XS_MKDIR, Kind::write, own("s", kEntries + 1), "there", 0, {terminated(mine)}).ok) {
-    const auto perms = get_permissions();
+    const auto perms = get_permissions("d/permissions");
     if (perms && perms->size() > 1) {
-      history_.back().kind = Kind::write;
+      note({.client = number_,
+            .kind = Kind::write,
+            .invoked = now_ns(),
+            .answered = now_ns(),
+            .key = own("s", kEntries),
+            .value = *perms});
       self_ = perms->substr(1, perms->find(',') - 1);
     }
   }

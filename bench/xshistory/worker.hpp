@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -41,7 +42,9 @@ class Worker {
   /// stopped; `shared`: this one reads what all share.
   void settle(bool shared);
 
-  [[nodiscard]] const History& history() const { return history_; }
+  /// What was asked and told so far. From any thread: a client may be stuck in the kernel for ever,
+  /// which waits for some answers without a way out (Linux 6.1, xenbus_xs.c, read_reply()).
+  [[nodiscard]] History history() const;
   /// Where to publish when the last question that was answered had been asked (ns), for others to
   /// see that this client is served. Must outlive the worker.
   void publish_at(std::uint64_t* seat) { seat_ = seat; }
@@ -53,6 +56,7 @@ class Worker {
  private:
   struct Answer {
     bool ok{};
+    std::size_t op{};  ///< Where it stands in the history.
     std::string payload;
     std::string error;
   };
@@ -64,6 +68,8 @@ class Worker {
 
   Answer ask(xsd_sockmsg_type type, Kind kind, const std::string& key, const std::string& value,
              std::uint32_t transaction, std::initializer_list<std::string_view> parts);
+  std::size_t note(Op op);
+  void set_value(const Answer& answer, std::string value);
   std::optional<xsload::Message> next_message(std::uint64_t deadline);
   void take_event(const xsload::Message& message);
   void wait_for_event(const std::string& key);
@@ -81,7 +87,7 @@ class Worker {
   void touch_directory();
   void list_directory();
   void touch_permissions();
-  std::optional<std::string> get_permissions();
+  std::optional<std::string> get_permissions(const std::string& key);
   void raise_counter();
   void write_pair();
   void read_pair();
@@ -101,8 +107,9 @@ class Worker {
   std::set<std::uint64_t> entries_;
   std::string self_{"0"};  // the client's domain, for permissions
   std::atomic<std::uint64_t> deadline_{~std::uint64_t{0}};
-  bool silent_{};
+  std::atomic<bool> silent_{};
   std::uint64_t* seat_{};
+  mutable std::mutex mutex_;  // guards history_
   History history_;
 };
 

@@ -68,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     importlib.import_module("xenstore.options").add_arguments(command)
     command.set_defaults(function=lambda arguments: importlib.import_module("xenstore.main").run(arguments))
 
+    campaigns = commands.add_parser("campaign", help="random faults under a mixed load, and what came of each")
+    verbs = campaigns.add_subparsers(metavar="subject", required=True)
+    command = verbs.add_parser("xenstore", help="faults from outside on XenStore_uk and root")
+    importlib.import_module("campaign.options").add_arguments(command)
+    command.set_defaults(function=lambda arguments: importlib.import_module("campaign.main").run(arguments))
+
     lab = commands.add_parser("lab", help="run scenarios on real Xen, emulated")
     verbs = lab.add_subparsers(metavar="verb", required=True)
     command = verbs.add_parser("run", help="boot a scenario, run it, judge it")

@@ -1,0 +1,138 @@
+"""The whole campaign: boots, faults, verdicts; then table, figures and the result file."""
+
+import argparse
+import time
+from collections import Counter
+from pathlib import Path
+
+from campaign.classify import CLASSES, ERROR, REFUSED, STOPPED, UNSEEN, WRONG, Case, classify
+from campaign.host import Host, Injected
+from campaign.plan import Fault, plan
+from ppvmm import build, packages
+from ppvmm.qemu import Variant
+from ppvmm.results import Result, new_folder
+from ppvmm.session import Hung
+from ppvmm.term import UserError, say
+
+UNSEEN_SHARE = 0.99
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.faults < 1 or arguments.per_boot < 1:
+        raise UserError("at least one fault, and one in each boot", 2)
+    if arguments.only is not None:
+        faults = plan(arguments.seed, arguments.only, 1)
+    else:
+        faults = plan(arguments.seed, arguments.first, arguments.faults)
+    if arguments.list:
+        for fault in faults:
+            say(_describe(fault))
+        return 0
+    packages.ensure("build", "lab", "figures")
+    build.build("release", "ppvmm", "xenstore_uk", "ppvmm-xshistory")
+    variant = Variant(xenstore="ppvmm", cpus=2)
+    variant.apply(arguments.set)
+    result = Result("campaign-xenstore", variant.mode)
+    folder = new_folder(result.name)
+    cases, problems, boots = _boots(faults, variant, arguments, folder, result)
+    return _conclude(result, cases, problems, boots, arguments, folder)
+
+
+def _describe(fault: Fault) -> str:
+    return (f"fault {fault.number}: {fault.name} [{' '.join(fault.words)}] at the {fault.role}, {fault.when}, "
+            f"after {fault.delay_s:.2f} s, seed {fault.seed}")
+
+
+def _boots(faults: list[Fault], variant: Variant, arguments, folder: Path, result: Result):
+    """Boots until all faults were done. A fault that the host does not survive ends its boot."""
+    cases: list[Case] = []
+    problems: list[str] = []
+    boots = 0
+    left = list(faults)
+    began = time.monotonic()
+    while left:
+        boots += 1
+        out = folder / f"boot-{boots:03}"
+        try:
+            done = _boot(left, variant, arguments, out, result, cases, began, len(faults))
+        except Hung as hung:
+            # Lab trouble is not a class of its own: it is a problem of this run, and the fault is left out.
+            problems.append(f"boot {boots}, from fault {left[0].number}: {str(hung)[:1500]}")
+            say(f"PROBLEM: {problems[-1].splitlines()[0]}")
+            done = 1
+            if len(problems) >= 5:
+                break
+        left = left[done:]
+    return cases, problems, boots
+
+
+def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
+    """One boot: as many faults as it survives, `per_boot` at most. Returns how many were done."""
+    here: list[Case] = []
+    say(f"boot {out.name}: faults {left[0].number} to at most {left[min(arguments.per_boot, len(left)) - 1].number}")
+    host = Host(variant, out, arguments.seed * 1000 + left[0].number)
+    try:
+        host.begin()
+        obituary = ""
+        for fault in left[:arguments.per_boot]:
+            injected = host.inject(fault, arguments.limit)
+            here.append(Case(fault, injected))
+            result.events.append({"t_ms": round(injected.xen_ns / 1e6, 3), "what": f"fault {fault.number}: {fault.name}",
+                                  "component": injected.target})
+            _progress(cases, here, began, total, injected)
+            if not injected.refused and not injected.served:
+                host.over = True
+                obituary = host.obituary()
+                break
+        verdict, guest, churn = host.finish()
+        result.versions |= host.session.versions
+    finally:
+        host.close()
+    classify(here, verdict, guest, churn, obituary)
+    cases += here
+    for case in here:
+        if case.kind in (WRONG, STOPPED, ERROR):
+            say(f"  fault {case.fault.number} ({case.fault.name}): {case.kind}: {'; '.join(case.reasons)[:300]}")
+    load = verdict["operations"] + (guest["operations"] if guest else 0)
+    say(f"  boot over: {len(here)} faults, {load} requests judged, {len(churn)} xl runs")
+    return len(here)
+
+
+def _progress(cases: list[Case], here: list[Case], began: float, total: int, injected: Injected) -> None:
+    done = len(cases) + len(here)
+    spent = time.monotonic() - began
+    state = f"not done ({injected.refused[:60]})" if injected.refused else "served again" if injected.served \
+        else "NOT served"
+    fault = here[-1].fault
+    say(f"  {done}/{total}  fault {fault.number}: {fault.name} at {injected.target}: {state}"
+        f"  [{spent / done * (total - done) / 60:.0f} min left]")
+
+
+def _conclude(result: Result, cases: list[Case], problems: list[str], boots: int, arguments, folder: Path) -> int:
+    from campaign import report  # matplotlib is there only now
+    counts = Counter(case.kind for case in cases)
+    done = [case for case in cases if case.kind != REFUSED]
+    wrong = counts[WRONG]
+    unseen = counts[UNSEEN] / len(done) if done else 0.0
+    result.rounds = boots
+    for case in done:
+        if case.outage_ms is not None and case.kind in (UNSEEN, ERROR):
+            result.add_samples("ppvmm", "outage of dom0's clients", "ms", [case.outage_ms])
+            result.add_samples("ppvmm", f"outage, {case.fault.name}", "ms", [case.outage_ms])
+    for kind in CLASSES:
+        result.add_samples("ppvmm", kind, "faults", [counts[kind]])
+    result.add_target("wrong", "= 0", wrong, wrong == 0)
+    result.add_target("recovered unseen", f">= {UNSEEN_SHARE:.0%}", round(unseen, 4), unseen >= UNSEEN_SHARE)
+    result.ok = not problems and wrong == 0 and bool(done)
+    result.extra = {"seed": arguments.seed, "problems": problems, "classes": dict(counts),
+                    "cases": [case.as_dict() for case in cases]}
+    result.write(folder, arguments.json)
+    text = report.table(cases, arguments.seed, problems)
+    (folder / "table.txt").write_text(text + "\n")
+    drawn = report.figures(cases)
+    for name, svg in drawn.items():
+        (folder / f"{name}.svg").write_text(svg)
+    (folder / "report.html").write_text(report.page(result.as_dict(), cases, text, drawn))
+    print(text)
+    say(f"report: {folder / 'report.html'}   numbers: {folder / 'result.json'}")
+    return 0 if result.ok else 1
