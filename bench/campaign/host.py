@@ -44,8 +44,8 @@ config=$(guest churn --config-only --after stay)
 now() {{ cut -d' ' -f1 /proc/uptime; }}
 step() {{ begun=$(now); what=$1; shift; "$@" > /tmp/churn.last 2>&1; echo "$begun $(now) $what $?" >> /tmp/churn.log; }}
 while [ ! -e /tmp/churn.stop ]; do
-  step create timeout 60 xl create -q "$config"
-  step destroy timeout 60 xl destroy churn
+  step create timeout 300 xl create -q "$config"
+  step destroy timeout 300 xl destroy churn
 done
 echo over >> /tmp/churn.log
 """

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     packages.ensure("build", "lab", "figures")
     build.build("release", "ppvmm", "xenstore_uk", "ppvmm-xshistory")
-    variant = Variant(xenstore="ppvmm", cpus=2)
+    variant = Variant(xenstore="ppvmm")
     variant.apply(arguments.set)
     result = Result("campaign-xenstore", variant.mode)
     folder = new_folder(result.name)

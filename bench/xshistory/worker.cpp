@@ -92,6 +92,7 @@ void Worker::take_event(const xsload::Message& message) {
   // An event of a life that has ended meanwhile is nobody's.
   if (found == watched_.end() || found->second.token != event.token) return;
   found->second.last_event = now;
+  ++found->second.events;
   note({number_, Kind::event, 0, now, now, key, found->second.token, {}});
 }
 
@@ -286,13 +287,15 @@ void Worker::read_pair() {
   end(transaction, true);
 }
 
-/// Until an event has come that was caused by the last write, or must have come long ago.
+/// Until an event has come that tells of the last write: every reason has had its own, or one came
+/// after the last answer (a server may make one event of several).
 void Worker::wait_for_event(const std::string& key) {
   const auto watched = watched_.find(key);
   if (watched == watched_.end() || silent_) return;
   const std::uint64_t limit = std::min(deadline_.load(), now_ns() + kEventLimit);
   try {
-    while (watched->second.last_event < watched->second.last_write) {
+    while (watched->second.events < watched->second.reasons &&
+           watched->second.last_event <= watched->second.last_answer) {
       const auto message = next_message(limit);
       if (!message) return;
       if (message->type == XS_WATCH_EVENT) take_event(*message);
@@ -307,12 +310,13 @@ void Worker::touch_watch() {
   const std::string key = own("w", draw(2));
   const std::string token = "t" + std::to_string(number_) + "." + std::to_string(++written_);
   const std::string where = path(key);
-  watched_[key] = {.token = token, .last_write = now_ns(), .last_event = 0};
+  Watched& watched = watched_[key] = {.token = token};
   if (!ask(XS_WATCH, Kind::watch, key, token, 0, {terminated(where), terminated(token)}).ok) return;
+  watched.last_answer = now_ns();
   for (std::uint64_t i = draw(kWatchWrites + 1); i > 0; --i) {
     const std::string value = fresh_value(false);
-    const std::uint64_t begun = now_ns();
-    if (write(key, value, *value_name(value)).ok) watched_[key].last_write = begun;
+    if (write(key, value, *value_name(value)).ok) ++watched.reasons;
+    watched.last_answer = now_ns();
   }
   wait_for_event(key);
   ask(XS_UNWATCH, Kind::unwatch, key, token, 0, {terminated(where), terminated(token)});

@@ -62,7 +62,9 @@ class Worker {
   };
   struct Watched {
     std::string token;
-    std::uint64_t last_write{};
+    std::uint64_t reasons{1};     ///< The registration, and each write since.
+    std::uint64_t events{};       ///< That came.
+    std::uint64_t last_answer{};  ///< Of the last write (or the registration).
     std::uint64_t last_event{};
   };
 
