@@ -51,8 +51,9 @@ Backup::Progress Backup::step(std::uint64_t budget) {
       return progress;
     }
     const auto decoded = decode(record_);
-    if (!decoded || !replica_.apply(*decoded)) {
-      progress.state = BackupState::misapplied;
+    const bool applied = decoded && replica_.apply(*decoded);
+    if (replica_.machine().corruptions() != 0 || !applied) {
+      progress.state = applied ? BackupState::corrupt : BackupState::misapplied;
       return progress;
     }
     // Only a primary answers: what the record made the machine want is not for us to do.
@@ -78,14 +79,24 @@ std::expected<std::uint64_t, CheckpointError> Backup::checkpoint() {
   return head->sequence;
 }
 
+bool Backup::log_intact() {
+  LogTail at = checkpointed_;
+  while (at.sequence < tail_.sequence) {
+    if (read(region_, at, record_) != Found::record) return false;
+    at = after(at, record_.size());
+  }
+  return true;
+}
+
 bool Backup::scrub() {
   const bool identity = region_.identity_intact();
   if (!identity) region_.write_identity();
   const auto newest = newest_checkpoint(region_);
   if (newest && newest->sequence == checkpointed_.sequence &&
-      body_check(region_, *newest) == newest->body_check) {
+      body_check(region_, *newest) == newest->body_check && log_intact()) {
     return identity;
   }
+  // Our own state has all that the damaged pieces held.
   static_cast<void>(checkpoint());
   return false;
 }

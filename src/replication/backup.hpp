@@ -18,6 +18,7 @@ enum class BackupState : std::uint8_t {
   left,        ///< The primary refills or dropped this region: begin again with open().
   damaged,     ///< The log, or the memory that holds it, is not what was written.
   misapplied,  ///< A record did not fit this replica's state, which is therefore wrong.
+  corrupt,     ///< A node of the tree is not what was stored: begin again with open().
 };
 
 /// When a checkpoint is worth its cost. A rebirth replays the records behind the newest one, and
@@ -44,10 +45,12 @@ class Backup {
   /// Applies up to `budget` records, then writes a checkpoint if one is due.
   Progress step(std::uint64_t budget);
 
-  /// Looks whether identity and newest checkpoint are still what was written, and writes them again
-  /// if not. For idle times: what nobody reads may rot unseen, and a rebirth will read these.
-  /// False if something had rotted.
+  /// Looks whether identity, newest checkpoint and the log behind it are still what was written,
+  /// and writes anew what is needed if not. For idle times: what nobody reads may rot unseen, and a
+  /// rebirth will read these. False if something had rotted.
   bool scrub();
+  /// Verifies the next `nodes` nodes of the tree. False: corrupt, as step() would say.
+  bool scrub_tree(std::size_t nodes) { return replica_.machine().scrub(nodes); }
 
   [[nodiscard]] const Replica& replica() const { return replica_; }
   [[nodiscard]] const LogTail& tail() const { return tail_; }
@@ -57,6 +60,7 @@ class Backup {
  private:
   Backup(Region region, Restored restored, const CheckpointPolicy& policy);
   [[nodiscard]] bool checkpoint_due() const;
+  [[nodiscard]] bool log_intact();
   void publish_progress();
   std::expected<std::uint64_t, CheckpointError> checkpoint();
 

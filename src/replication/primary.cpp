@@ -126,6 +126,7 @@ std::optional<std::size_t> Primary::commit(Event event) {
   prepare_log(kSettlementsMax);
   event.now_ms = now_ms_;
   const auto taken = replica_.execute(event);
+  if (corrupt()) return std::nullopt;
   if (!taken) return 0;
   if (event.kind == Event::Kind::input) {
     if (*taken == 0) {
@@ -179,9 +180,14 @@ void Primary::log(const Event& event) {
     if (settlements_.size() == kSettlementsMax) break;
     settlements_.push_back({one.domid, std::exchange(one.unsettled, 0)});
   }
-  encode(options_.key, tail_.sequence + 1, event, settlements_, record_);
-  set_.append(tail_, record_);
-  tail_ = after(tail_, record_.size());
+  if (set_.members() == 0) {
+    // Nobody keeps it. A region that is filled later begins its log wherever we are then.
+    tail_ = after(tail_, 0);
+  } else {
+    encode(options_.key, tail_.sequence + 1, event, settlements_, record_);
+    set_.append(tail_, record_);
+    tail_ = after(tail_, record_.size());
+  }
   logged_ms_ = event.now_ms;
   digests_[tail_.sequence % kDigests] = {tail_.sequence, machine().tree_digest()};
 }

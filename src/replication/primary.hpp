@@ -35,9 +35,10 @@ struct PrimaryOptions {
 class Primary {
  public:
   enum class Run : std::uint8_t {
-    idle,     ///< Nothing left to do.
-    more,     ///< The budget is used up; call again.
-    log_full  ///< A backup must release log first; call again later.
+    idle,      ///< Nothing left to do.
+    more,      ///< The budget is used up; call again.
+    log_full,  ///< A backup must release log first; call again later.
+    corrupt,   ///< See corrupt().
   };
 
   /// `state` and `set` from recover(), or an empty machine and an empty set on the host's first
@@ -54,7 +55,18 @@ class Primary {
   /// Serves kicked domains in turn, one request each, `budget` requests in all.
   Run run(std::uint64_t budget);
 
-  // --- Facts. False: the log is full, nothing has happened, tell me again later.
+  /// A node of our own tree is not what was stored, and a backup has it right. Nothing that came of
+  /// it has been published or logged, and nothing will be: this incarnation must end, and the next
+  /// one does the request again on a state from a backup. Holds after every call that executes
+  /// something, and after scrub(). Without backups there is nothing better: clients get EIO.
+  [[nodiscard]] bool corrupt() const {
+    return replica_.machine().corruptions() != 0 && set_.members() != 0;
+  }
+  /// Verifies the next `nodes` nodes; for idle times.
+  void scrub(std::size_t nodes) { static_cast<void>(machine().scrub(nodes)); }
+
+  // --- Facts. False: the log is full or the state is corrupt, nothing has happened, tell me again
+  // later.
 
   /// The first domain's ring, at the host's start. Ignored if it has a seat already.
   [[nodiscard]] bool connect(DomId domid, std::uint64_t gfn, std::uint32_t port, SharedMemory page);

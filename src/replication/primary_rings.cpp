@@ -37,6 +37,7 @@ bool is_read(const MessageHeader& header) {
 Primary::Run Primary::run(std::uint64_t budget) {
   std::size_t stuck = 0;
   while (!queue_.empty()) {
+    if (corrupt()) return Run::corrupt;
     if (stuck >= queue_.size()) return Run::log_full;
     if (budget-- == 0) return Run::more;
     const DomId domid = queue_.front();
@@ -50,7 +51,7 @@ Primary::Run Primary::run(std::uint64_t budget) {
     if (result != Turn::done && one != nullptr) enqueue(*one);
     stuck = result == Turn::log_full ? stuck + 1 : 0;
   }
-  return Run::idle;
+  return corrupt() ? Run::corrupt : Run::idle;
 }
 
 Primary::Turn Primary::turn(Link& one) {
@@ -134,6 +135,7 @@ Primary::Turn Primary::take_read(Link& one, Seat& seat, Event& event) {
   if (!machine().to_send(one.conn).empty()) return take_logged(one, event);
 
   const std::size_t taken = machine().receive(one.conn, event.bytes);
+  if (corrupt()) return Turn::log_full;  // the answer must not leave
   if (taken == 0) return Turn::done;
   const auto answer = machine().to_send(one.conn);
   const auto room = one.ring.room(seat.ring.response_base + static_cast<std::uint32_t>(one.out));

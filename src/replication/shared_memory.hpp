@@ -19,21 +19,30 @@ class StoreObserver {
   virtual void before_store(std::byte* at, std::size_t size) = 0;
 };
 
+/// Makes memory reachable that is mapped only when somebody needs it.
+class MemoryProvider {
+ public:
+  virtual ~MemoryProvider() = default;
+  /// The `size` bytes from `offset` on are about to be used. False: they are not to be had.
+  virtual bool provide(std::size_t offset, std::size_t size) = 0;
+};
+
 /// Offsets are in bytes and must lie inside; callers check them against size(), because they come
-/// from a layout and never from the memory itself. Copies are shallow. The memory and the observer
-/// must outlive the view.
+/// from a layout and never from the memory itself. Copies are shallow. The memory, the observer and
+/// the provider must outlive the view.
+///
+/// What a provider cannot provide reads as zeroes, which no check in a region takes for anything,
+/// and stores to it are dropped: the region shows as damaged.
 class SharedMemory {
  public:
   SharedMemory() = default;
   explicit SharedMemory(std::span<std::byte> bytes, StoreObserver* observer = nullptr)
       : bytes_{bytes}, observer_{observer} {}
+  SharedMemory(std::span<std::byte> bytes, MemoryProvider& provider)
+      : bytes_{bytes}, provider_{&provider} {}
 
   [[nodiscard]] std::size_t size() const { return bytes_.size(); }
   [[nodiscard]] bool empty() const { return bytes_.empty(); }
-  /// The part of `size` bytes from `offset` on.
-  [[nodiscard]] SharedMemory part(std::size_t offset, std::size_t size) const {
-    return SharedMemory{bytes_.subspan(offset, size), observer_};
-  }
 
   /// One naturally aligned word, acquire order.
   [[nodiscard]] std::uint32_t load32(std::size_t offset) const;
@@ -48,8 +57,13 @@ class SharedMemory {
   void write(std::size_t offset, std::span<const std::byte> bytes);
 
  private:
+  [[nodiscard]] bool provided(std::size_t offset, std::size_t size) const {
+    return provider_ == nullptr || provider_->provide(offset, size);
+  }
+
   std::span<std::byte> bytes_;
   StoreObserver* observer_{};
+  MemoryProvider* provider_{};
 };
 
 }  // namespace ppvmm::replication

@@ -21,6 +21,11 @@ bool worth_a_line(std::uint64_t count) {
 
 }  // namespace
 
+void State::note_corruption(std::string_view path) {
+  ++counters.corruptions;
+  log(LogRecord::Level::error, "node " + std::string(path) + " is corrupt");
+}
+
 void State::log(LogRecord::Level level, std::string text) {
   log_records.push_back({level, std::move(text)});
 }

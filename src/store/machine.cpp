@@ -216,6 +216,17 @@ Statistics Machine::statistics() const {
   return result;
 }
 
+std::uint64_t Machine::corruptions() const {
+  return state_->counters.corruptions;
+}
+
+bool Machine::scrub(std::size_t nodes) {
+  const Scrubbed result = store::scrub(*state_, state_->scrub_cursor, nodes);
+  if (result.corrupt.empty()) return true;
+  state_->note_corruption(result.corrupt);
+  return false;
+}
+
 std::uint64_t Machine::tree_digest() const {
   return state_->ledger.digest();
 }

@@ -173,6 +173,12 @@ class Machine {
   // -------------------------------------------------------------------------------------------
 
   [[nodiscard]] Statistics statistics() const;
+  /// Nodes whose checksum was found wrong since the machine was made: by a request, which was
+  /// answered with EIO, or by scrub(). A shell with replicas does not let that answer out.
+  [[nodiscard]] std::uint64_t corruptions() const;
+  /// Verifies the checksums of the next `nodes` nodes, round and round through the tree. False if
+  /// one was wrong; it is counted and logged.
+  [[nodiscard]] bool scrub(std::size_t nodes);
   /// Order-independent digest of all committed nodes (path, value, permissions): equal trees have
   /// equal digests.
   [[nodiscard]] std::uint64_t tree_digest() const;

@@ -48,8 +48,7 @@ std::expected<Lookup, Error> open_node(State& state, const Request& request, std
       return std::unexpected(status.error());
     }
     if (!found.node->intact()) {
-      ++state.counters.corruptions;
-      state.log(LogRecord::Level::error, "node " + std::string(path) + " is corrupt");
+      state.note_corruption(path);
       return std::unexpected(Error::io);
     }
     if ((access_for(request.client, *found.node->permissions) & need) != need) {

@@ -20,6 +20,21 @@ void copy_listing(ChildCursor cursor, std::span<char> out) {
   }
 }
 
+// A listing is made of the children's names, so they are verified as a value that is read would be.
+// `size` bytes from the cursor on are wanted.
+bool names_intact(State& state, std::string_view path, ChildCursor cursor, std::size_t size) {
+  for (std::size_t seen = 0; seen < size; cursor.advance()) {
+    const Node* const child = cursor.get();
+    if (child == nullptr) break;
+    if (!child->intact()) {
+      state.note_corruption(path);
+      return false;
+    }
+    seen += child->name_length + std::size_t{1} - cursor.skipped();
+  }
+  return true;
+}
+
 // How much of the listing from the cursor on fits into `room` bytes, in whole names.
 std::size_t whole_names(ChildCursor cursor, std::size_t room) {
   std::size_t size = 0;
@@ -44,8 +59,10 @@ Status do_directory(State& state, const Request& request) {
   if (!found) return std::unexpected(found.error());
   const std::size_t size = found->node->listing_bytes();
   if (size > kPayloadMax) return std::unexpected(Error::toobig);
+  const ChildCursor first(found->node->children);
+  if (!names_intact(state, *path, first, size)) return std::unexpected(Error::io);
   ++state.counters.reads;
-  copy_listing(ChildCursor(found->node->children), state.answer(request, size));
+  copy_listing(first, state.answer(request, size));
   return {};
 }
 
@@ -66,6 +83,7 @@ Status do_directory_part(State& state, const Request& request) {
   generation += '\0';
   const ChildCursor cursor(node.children, *offset);
   const std::size_t names = whole_names(cursor, kPayloadMax - generation.size() - 1);
+  if (!names_intact(state, *path, cursor, names)) return std::unexpected(Error::io);
   const bool complete = *offset + names >= node.listing_bytes();
   ++state.counters.reads;
   const std::span<char> answer =

@@ -18,6 +18,7 @@
 #include "store/machine.hpp"
 #include "store/node.hpp"
 #include "store/permission.hpp"
+#include "store/scrub.hpp"
 #include "store/throttle.hpp"
 #include "store/transaction.hpp"
 #include "store/tree.hpp"
@@ -57,6 +58,7 @@ struct State {
   // Members in the order of who refers to whom: the last goes first.
   Options options;  ///< options.quotas are the limits in force.
   Statistics counters;
+  ScrubCursor scrub_cursor;
   PermissionTable permissions;
   NodeHeap heap;
   DomainTable domains;
@@ -122,6 +124,8 @@ struct State {
   // --- Limits and log (limits.cpp)
 
   void log(LogRecord::Level level, std::string text);
+  /// The node at `path`, or one just below it, is not what was stored: counts and logs it.
+  void note_corruption(std::string_view path);
   /// Counts and logs a refusal. `limit` is a member of Quotas.
   void refuse(const Connection& client, std::uint32_t Quotas::*limit, std::string_view operation);
   /// Whether the client's domain may take `bytes` more; a refusal is counted and logged.

@@ -1,60 +1,96 @@
-// xenstore_uk: the host's XenStore as a unikernel.
-//
-// Command line (written by the launcher, src/root/xenstore_domain.cpp):
-//   dom0_port=N    port that dom0's kernel keeps for this domain; required
-//   dom0_grant=N   grant of dom0's ring page; default 1, GNTTAB_RESERVED_XENSTORE
-//   loglevel=N     0 debug, 1 info (default), 2 warnings, 3 errors
+// xenstore_uk: the host's XenStore as a unikernel, and its backups. Command line: settings.hpp.
 #include <cstdint>
 #include <utility>
 
+#include "abi/checksum.hpp"
 #include "kernel/console.hpp"
 #include "kernel/events.hpp"
 #include "kernel/memory.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/start.hpp"
 #include "kernel/task.hpp"
+#include "kernel/time.hpp"
 #include "kernel/vitals.hpp"
+#include "uk/xenstore/follower.hpp"
 #include "uk/xenstore/server.hpp"
 
 namespace {
 
 using namespace ppvmm;
+using xenstore::Settings;
 
-/// The machine keeps below this by itself and answers ENOSPC. The rest of the heap is for what it
-/// does not count: rings' bookkeeping, allocator slack, buffers of the moment.
-std::uint64_t machine_share(std::uint64_t heap) {
-  return heap - heap / 5;
+/// What the machine may take. Replicas must agree on it, so with backups it follows from the size
+/// of a region, in which the state has to fit; the heap must hold it and the copies that a rebirth
+/// or a checkpoint makes. Without, it is four fifths of the heap.
+std::uint64_t machine_share(const Settings& settings, std::uint64_t heap) {
+  const bool replicated =
+      settings.role == xenstore::Role::backup || settings.backups[0].has_value();
+  if (!replicated) return heap - heap / 5;
+  const std::uint64_t share = 2 * settings.geometry.checkpoint_bytes;
+  const std::uint64_t region =
+      settings.role == xenstore::Role::backup ? replication::region_bytes(settings.geometry) : 0;
+  if (heap < region + share + settings.geometry.checkpoint_bytes) {
+    kernel::panic("too little memory for area_kib=");
+  }
+  return share;
+}
+
+store::Options options_for(const Settings& settings) {
+  store::Options options;
+  options.memory_limit = machine_share(settings, kernel::memory::available());
+  options.version = "ppvmm xenstore_uk";
+  return options;
+}
+
+/// Seed of the checks in the set's regions: guests must not be able to guess it.
+std::uint64_t secret() {
+  const abi::Origin& origin = kernel::vitals::page().origin;
+  return abi::mix(abi::mix(origin.canary_seed, __builtin_ia32_rdtsc()), origin.first_entry_ns);
+}
+
+[[noreturn]] void run_backup(const Settings& settings, bool reborn) {
+  static xenstore::Follower follower(settings, options_for(settings), reborn);
+  const kernel::task::TaskRoot service(kernel::task::scheduler(), follower.follow());
+  kernel::vitals::ready();
+  kernel::events::run();
+  kernel::panic("the event loop ended");
+}
+
+[[noreturn]] void run_primary(const Settings& settings, bool later_life) {
+  const auto facts = xenstore::DomainFacts::probe();
+  if (!facts) kernel::panic("Xen tells this domain nothing about others: not the XenStore domain?");
+  static xenstore::RemoteRegions regions;
+  auto beginning = xenstore::begin_life(settings, options_for(settings), later_life, regions);
+  const bool empty = beginning.empty;
+  static xenstore::Server server(settings, regions, std::move(beginning), *facts, secret());
+  if (!server.watch_domains()) kernel::panic("VIRQ_DOM_EXC cannot be bound");
+  if (empty) {
+    if (!server.attach_dom0()) kernel::panic("dom0's connection cannot be attached");
+    server.fill_backups();
+  } else {
+    server.resume_guests();
+  }
+  server.obey();
+  const kernel::task::TaskRoot service(kernel::task::scheduler(), server.serve());
+  kernel::vitals::ready();
+  kernel::events::run();
+  kernel::panic("the event loop ended");
 }
 
 }  // namespace
 
 void ppvmm_main(const kernel::Start& start) {
-  if (start.reborn) {
-    // The tree was in the heap of the last life. Serving an empty one to connected guests would be
-    // a lie; a replica has to hand the state over first.
-    kernel::panic("reborn without the store's contents");
+  static Settings settings;
+  const auto parsed = Settings::parse(start.command_line);
+  if (!parsed) {
+    kernel::Text<80> complaint("command line: missing or wrong: ", parsed.error());
+    kernel::panic(complaint.view());
   }
-  const auto port = kernel::find_number(start.command_line, "dom0_port");
-  if (!port) kernel::panic("no dom0_port= on the command line");
-  const auto grant =
-      kernel::find_number(start.command_line, "dom0_grant").value_or(GNTTAB_RESERVED_XENSTORE);
-  const auto facts = xenstore::DomainFacts::probe();
-  if (!facts) kernel::panic("Xen tells this domain nothing about others: not the XenStore domain?");
-
-  const std::uint64_t share = machine_share(kernel::memory::available());
-  store::Options options;
-  options.memory_limit = share;
-  options.version = "ppvmm xenstore_uk";
-  static xenstore::Server server(std::move(options), *facts);
-  if (!server.watch_domains()) kernel::panic("VIRQ_DOM_EXC cannot be bound");
-  if (!server.attach_dom0(static_cast<abi::GrantRef>(grant), static_cast<abi::Port>(*port))) {
-    kernel::panic("dom0's connection cannot be attached");
-  }
-  kernel::log(kernel::Level::info, "xenstore_uk: ", start.memory_pages / 256, " MiB, ",
-              share / 1024, " KiB for the store, domctl version ",
-              kernel::Hex{facts->interface_version()});
-
-  const kernel::task::TaskRoot service(kernel::task::scheduler(), server.serve());
-  kernel::vitals::ready();
-  kernel::events::run();
+  settings = *parsed;
+  kernel::log(kernel::Level::info,
+              "xenstore_uk: ", settings.role == xenstore::Role::backup ? "backup, " : "primary, ",
+              start.memory_pages / 256, " MiB, life ", start.incarnation);
+  if (settings.role == xenstore::Role::backup) run_backup(settings, start.reborn);
+  const bool rebuilt = kernel::find_option(start.command_line, "rebuilt").has_value();
+  run_primary(settings, start.reborn || rebuilt);
 }

@@ -14,6 +14,7 @@ class Notifier {
  public:
   /// The other end of `port` wants an event. Once per pass and port is enough.
   void add(std::uint32_t port) { ports_.push_back(port); }
+  [[nodiscard]] bool empty() const { return ports_.empty(); }
   /// Sends them all. A port that was closed meanwhile is passed over by Xen.
   void flush();
 

@@ -2,44 +2,71 @@
 
 #include <utility>
 
-#include "kernel/console.hpp"
+#include "kernel/panic.hpp"
 #include "kernel/time.hpp"
-#include "store/ring_link.hpp"
+#include "uk/xenstore/log.hpp"
+#include "uk/xenstore/notices.hpp"
 
 namespace ppvmm::xenstore {
 namespace {
 
 constexpr store::DomId kDom0 = 0;
+/// Requests in one pass, before events are looked at again.
+constexpr std::uint64_t kPassBudget = 64;
+/// How much of a region is filled between two passes.
+constexpr std::uint64_t kFillBytes = 64 * 1024;
+/// When a full log, or a fact that found no room in it, is tried again.
+constexpr kernel::Nanoseconds kRetry = kernel::time::kMillisecond;
 
-kernel::Level level_of(store::LogRecord::Level level) {
-  switch (level) {
-    // The machine writes these only while somebody asked for them (`xenstore-control log on`).
-    case store::LogRecord::Level::debug:
-    case store::LogRecord::Level::info:
-      return kernel::Level::info;
-    case store::LogRecord::Level::warning:
-      return kernel::Level::warning;
-    case store::LogRecord::Level::error:
-      return kernel::Level::error;
-  }
-  return kernel::Level::error;
+std::uint64_t now_in_ms() {
+  return kernel::time::now() / kernel::time::kMillisecond;
 }
 
 }  // namespace
 
-Server::Server(store::Options options, DomainFacts facts)
-    : machine_(std::move(options)),
+Server::Server(const Settings& settings, RemoteRegions& regions, Beginning beginning,
+               DomainFacts facts, std::uint64_t key)
+    : settings_(settings),
+      regions_(regions),
+      primary_(std::move(beginning.state), std::move(beginning.set),
+               {.geometry = settings.geometry, .key = key}),
       facts_(facts),
-      timer_(kernel::time::timers(), &Server::on_deadline, this),
-      component_(kernel::vitals::component("store")) {}
+      timer_(kernel::time::timers(), &Server::on_timer, this),
+      pulse_(kernel::time::timers(), &Server::on_pulse, this),
+      component_(kernel::vitals::component("store")) {
+  for (std::size_t i = 0; i < regions_.size(); ++i) {
+    if (beginning.to_fill[i]) refill(i);
+  }
+}
 
-std::expected<void, store::IntroduceResult> Server::attach_dom0(abi::GrantRef grant,
-                                                                abi::Port port) {
-  auto link = GuestLink::attach(kDom0, grant, port);
+std::expected<void, store::IntroduceResult> Server::attach_dom0() {
+  auto link = GuestLink::attach(kDom0, settings_.dom0_grant, settings_.dom0_port);
   if (!link) return std::unexpected(link.error());
-  static_cast<void>(machine_.connect_domain(kDom0, 0, port));
-  adopt(std::move(*link));
+  // Nobody's log can be full yet.
+  (void)primary_.connect(kDom0, settings_.dom0_grant, settings_.dom0_port, (*link)->page());
+  listen(std::move(*link));
   return {};
+}
+
+void Server::resume_guests() {
+  const auto seats = primary_.replica().ledger().seats();
+  const std::vector<replication::Seat> all(seats.begin(), seats.end());
+  for (const replication::Seat& seat : all) {
+    const abi::GrantRef grant =
+        seat.domid == kDom0 ? settings_.dom0_grant : GNTTAB_RESERVED_XENSTORE;
+    auto link = GuestLink::resume(seat.domid, grant, seat.ring.port);
+    if (!link) {
+      // Dead, most likely; the check of all domains that follows tells the store.
+      kernel::log(kernel::Level::warning, "domain ", seat.domid, " cannot be attached again");
+      if (facts_.state_of(seat.domid) != DomainState::dead) {
+        post(Notice::connection_failed, seat.domid);
+      }
+      continue;
+    }
+    (void)primary_.adopt(seat.domid, (*link)->page());
+    listen(std::move(*link));
+  }
+  domains_changed_ = true;
 }
 
 std::expected<void, kernel::events::Error> Server::watch_domains() {
@@ -49,19 +76,38 @@ std::expected<void, kernel::events::Error> Server::watch_domains() {
   return {};
 }
 
+void Server::fill_backups() {
+  now_ms_ = now_in_ms();
+  (void)primary_.advance(now_ms_);
+  while (primary_.maintain(settings_.geometry.checkpoint_bytes)) {
+  }
+  filling_ = false;
+  pass_on_reports();
+}
+
+void Server::obey() {
+  const kernel::Nanoseconds period = settings_.scrub_ms * kernel::time::kMillisecond;
+  pulse_.periodic(kernel::time::now() + period, period);
+  kernel::vitals::on_command(&Server::on_command, this);
+}
+
 kernel::task::Task<> Server::serve() {
   while (true) {
-    while (queue_.empty() && !domains_changed_ && !deadline_passed_)
+    while (!work_waits())
       co_await work_.wait();
     pass();
     // Events that came meanwhile are taken before the next pass.
-    if (!queue_.empty()) co_await kernel::task::Reschedule{};
+    if (work_waits()) co_await kernel::task::Reschedule{};
   }
 }
 
+// --- What happens to us
+
 void Server::on_guest(void* guest, abi::Port) {
   auto& self = *static_cast<Guest*>(guest);
-  self.server->enqueue(self);
+  self.server->primary_.kick(self.link->domid());
+  self.server->kicked_ = true;
+  self.server->work_.announce();
 }
 
 void Server::on_domain_exception(void* server, abi::Port) {
@@ -70,156 +116,253 @@ void Server::on_domain_exception(void* server, abi::Port) {
   self.work_.announce();
 }
 
-void Server::on_deadline(void* server) {
+void Server::on_timer(void* server) {
   auto& self = *static_cast<Server*>(server);
-  self.deadline_passed_ = true;
+  self.time_is_due_ = true;
   self.work_.announce();
 }
 
-void Server::enqueue(Guest& guest) {
-  if (std::exchange(guest.queued, true)) return;
-  queue_.push_back(guest.link->domid());
-  work_.announce();
+void Server::on_pulse(void* server) {
+  auto& self = *static_cast<Server*>(server);
+  self.pulse_is_due_ = true;
+  self.work_.announce();
 }
 
-void Server::owe(Guest& guest) {
-  if (std::exchange(guest.owed, true)) return;
-  owed_.push_back(guest.link->domid());
-  notifier_.add(guest.link->port());
-}
+// --- One pass
 
 void Server::pass() {
+  kicked_ = false;
   tell_time();
-  if (std::exchange(domains_changed_, false)) check_all();
-  serving_.swap(queue_);
-  for (const store::DomId domid : serving_) {
-    const auto found = guests_.find(domid);
-    if (found != guests_.end()) serve_one(found->second);
-  }
-  serving_.clear();
-  settle();
-  notifier_.flush();
-  for (auto& [domid, guest] : guests_)
-    guest.owed = false;
-  arm_timer();
-  kernel::vitals::waiting(component_, queue_.size());
-}
-
-void Server::serve_one(Guest& guest) {
-  guest.queued = false;
-  const store::Service service = store::serve(machine_, guest.link->domid(), guest.link->ring());
-  if (service.notify) owe(guest);
-  if (service.again) enqueue(guest);
+  report_introductions();
+  const bool recheck = std::exchange(recheck_, false);
+  if (std::exchange(domains_changed_, false) || recheck) check_all();
+  const auto run = primary_.run(kPassBudget);
+  carry_out_effects();
+  end_if_corrupt();
+  notify_guests();
   kernel::vitals::progress(component_);
-  settle();  // may end this guest
+  if (run == replication::Primary::Run::more) kicked_ = true;
+  if (filling_) filling_ = primary_.maintain(kFillBytes);
+  if (std::exchange(pulse_is_due_, false)) idle_checks();
+  pass_on_reports();
+  write_log(primary_.machine());
+  arm_timer(run);
 }
 
-void Server::settle() {
-  // Carrying out an effect may bring forth others, and work for other guests.
-  for (auto effects = machine_.take_effects(); !effects.empty();
-       effects = machine_.take_effects()) {
-    for (const store::Effect& effect : effects)
-      carry_out(effect);
+void Server::tell_time() {
+  const std::uint64_t now = now_in_ms();
+  if (now == now_ms_ && !time_is_due_) return;
+  time_is_due_ = false;
+  now_ms_ = now;
+  // With a full log the clock goes on all the same; what is due is done when there is room.
+  (void)primary_.advance(now);
+}
+
+void Server::notify_guests() {
+  for (const store::DomId domid : primary_.take_notifications()) {
+    const auto guest = guests_.find(domid);
+    if (guest != guests_.end()) notifier_.add(guest->second.link->port());
   }
-  for (const store::ConnId conn : machine_.take_ready()) {
-    const auto domain = conns_.find(static_cast<std::uint32_t>(conn));
-    if (domain == conns_.end()) continue;
-    const auto guest = guests_.find(domain->second);
-    if (guest != guests_.end()) enqueue(guest->second);
-  }
-  for (const store::LogRecord& record : machine_.take_log()) {
-    kernel::console::write(level_of(record.level), record.text);
+  if (notifier_.empty()) return;
+  notifier_.flush();
+  if (!std::exchange(served_, true)) {
+    post(Notice::serving, 0, kernel::time::now() - kernel::vitals::page().entry_ns);
   }
 }
 
-void Server::carry_out(const store::Effect& effect) {
-  switch (effect.kind) {
-    case store::Effect::Kind::attach_domain:
-      attach(effect);
-      break;
-    case store::Effect::Kind::detach_domain:
-      detach(effect.domid);
-      break;
-    case store::Effect::Kind::reset_ring: {
-      const auto guest = guests_.find(effect.domid);
-      if (guest == guests_.end()) break;
-      guest->second.link->ring().reset();
-      owe(guest->second);
-      break;
+void Server::arm_timer(replication::Primary::Run run) {
+  std::optional<kernel::Nanoseconds> deadline;
+  if (const auto due = primary_.machine().next_deadline_ms()) {
+    deadline = *due * kernel::time::kMillisecond;
+  }
+  if (run == replication::Primary::Run::log_full || !unreported_.empty() || recheck_) {
+    deadline = kernel::time::now() + kRetry;
+  }
+  if (!deadline) {
+    timer_.cancel();
+  } else if (!timer_.armed() || timer_.deadline() != *deadline) {
+    timer_.once(*deadline);
+  }
+}
+
+// --- Domains
+
+void Server::carry_out_effects() {
+  // Carrying out an effect may bring forth others.
+  for (auto effects = primary_.take_effects(); !effects.empty();
+       effects = primary_.take_effects()) {
+    for (const store::Effect& effect : effects) {
+      switch (effect.kind) {
+        case store::Effect::Kind::attach_domain:
+          attach(effect);
+          break;
+        case store::Effect::Kind::detach_domain:
+          detach(effect.domid);
+          break;
+        case store::Effect::Kind::reset_ring:
+          break;  // the primary does it
+      }
     }
   }
 }
 
 void Server::attach(const store::Effect& effect) {
   auto link = GuestLink::attach(effect.domid, GNTTAB_RESERVED_XENSTORE, effect.port);
-  if (!link) {
+  if (link) {
+    unreported_.push_back({effect.domid, store::IntroduceResult::attached, std::move(*link)});
+  } else {
     kernel::log(kernel::Level::warning, "domain ", effect.domid, " cannot be attached: ",
                 link.error() == store::IntroduceResult::bad_ring ? "its ring page is not granted"
                                                                  : "its port cannot be bound");
-    machine_.introduced(effect.domid, link.error());
-    return;
+    unreported_.push_back({effect.domid, link.error(), nullptr});
   }
-  machine_.introduced(effect.domid, store::IntroduceResult::attached);
-  adopt(std::move(*link));
-  // It may have died between its creation and now, unnoticed.
-  check(effect.domid);
+  report_introductions();
 }
 
-void Server::adopt(std::unique_ptr<GuestLink> link) {
+void Server::report_introductions() {
+  while (!unreported_.empty()) {
+    Unreported& first = unreported_.front();
+    const auto page = first.link ? first.link->page() : replication::SharedMemory{};
+    if (!primary_.introduced(first.domid, first.result, page)) return;
+    const store::DomId domid = first.domid;
+    auto link = std::move(first.link);
+    unreported_.erase(unreported_.begin());
+    if (link == nullptr) continue;
+    listen(std::move(link));
+    kicked_ = true;
+    // It may have died between its creation and now, unnoticed.
+    if (!check(domid)) recheck_ = true;
+  }
+}
+
+void Server::listen(std::unique_ptr<GuestLink> link) {
   const store::DomId domid = link->domid();
-  const auto conn = machine_.connection_of(domid);
-  if (!conn) return;
   Guest& guest = guests_[domid];
-  guest = {.server = this, .link = std::move(link), .conn = *conn, .queued = false, .owed = false};
-  conns_[static_cast<std::uint32_t>(*conn)] = domid;
+  guest = {.server = this, .link = std::move(link)};
   kernel::events::handle(guest.link->port(), &Server::on_guest, &guest);
-  // Requests may wait already, and a guest that slept through our start must be woken.
-  enqueue(guest);
-  owe(guest);
+  // A guest that slept through our start must be woken; one that spoke already must be heard.
+  primary_.kick(domid);
+  kicked_ = true;
+  notifier_.add(guest.link->port());
 }
 
 void Server::detach(store::DomId domid) {
-  const auto guest = guests_.find(domid);
-  if (guest == guests_.end()) return;
-  conns_.erase(static_cast<std::uint32_t>(guest->second.conn));
-  guests_.erase(guest);
+  guests_.erase(domid);
 }
 
-void Server::check(store::DomId domid) {
+bool Server::check(store::DomId domid) {
   switch (facts_.state_of(domid)) {
     case DomainState::alive:
-      break;
+      return true;
     case DomainState::shut_down:
-      machine_.domain_shutdown(domid);
-      break;
+      return primary_.domain_shutdown(domid);
     case DomainState::dead:
-      machine_.domain_dead(domid);
-      break;
+      return primary_.domain_dead(domid);
   }
+  return true;
 }
 
 void Server::check_all() {
-  for (const store::DomId domid : machine_.known_domains()) {
-    if (domid != kDom0) check(domid);
+  for (const store::DomId domid : primary_.machine().known_domains()) {
+    if (domid != kDom0 && !check(domid)) recheck_ = true;
   }
 }
 
-void Server::tell_time() {
-  const std::uint64_t now = kernel::time::now() / kernel::time::kMillisecond;
-  if (now == now_ms_ && !deadline_passed_) return;
-  deadline_passed_ = false;
-  now_ms_ = now;
-  machine_.advance(now);
+// --- Idle work, backups, root
+
+void Server::idle_checks() {
+  primary_.scrub(settings_.scrub_nodes);
+  end_if_corrupt();
+  compare_replicas();
+  for (std::size_t i = 0; i < regions_.size(); ++i) {
+    if (std::exchange(wants_refill_[i], false) && !primary_.set().is_member(i)) refill(i);
+  }
 }
 
-void Server::arm_timer() {
-  const auto due = machine_.next_deadline_ms();
-  if (!due) {
-    timer_.cancel();
+void Server::compare_replicas() {
+  const replication::Vote vote = primary_.compare();
+  if (vote.verdict == replication::Verdict::no_majority) {
+    if (!std::exchange(disagreement_told_, true)) post(Notice::no_majority);
     return;
   }
-  const kernel::Nanoseconds deadline = *due * kernel::time::kMillisecond;
-  if (!timer_.armed() || timer_.deadline() != deadline) timer_.once(deadline);
+  disagreement_told_ = false;
+  if (vote.verdict != replication::Verdict::one_odd) return;
+  post(Notice::odd_one_out, vote.odd);
+  if (vote.odd == 0) {
+    kernel::panic("both backups have another tree than we", abi::FaultKind::corruption);
+  }
+  kernel::log(kernel::Level::error, "backup ", vote.odd - 1, " has another tree than we: refilled");
+  refill(vote.odd - 1);
+}
+
+void Server::refill(std::size_t index) {
+  if (!regions_[index].is_open()) return;
+  primary_.attach_region(index, regions_[index].memory());
+  filling_ = true;
+}
+
+void Server::pass_on_reports() {
+  for (const replication::Report& report : primary_.take_reports()) {
+    using Kind = replication::Report::Kind;
+    const bool about_domain = report.kind == Kind::connection_failed;
+    if (const auto notice = notice_of(report.kind)) {
+      post(*notice, about_domain ? report.value : report.backup, report.value);
+    }
+    // Its memory was overwritten; with what we write it is as good as ever.
+    if (report.kind == Kind::backup_damaged) wants_refill_[report.backup] = true;
+  }
+}
+
+void Server::end_if_corrupt() const {
+  if (primary_.corrupt()) {
+    kernel::panic("a node of the tree is not what was stored", abi::FaultKind::corruption);
+  }
+}
+
+std::uint32_t Server::on_command(void* server, const abi::Command& command) {
+  using abi::xenstore_set::Command;
+  using abi::xenstore_set::Result;
+  auto& self = *static_cast<Server*>(server);
+  Result result = Result::unknown;
+  switch (static_cast<Command>(command.kind)) {
+    case Command::none:
+      break;
+    case Command::detach:
+      if (command.subject >= self.regions_.size()) {
+        result = Result::no_such_backup;
+        break;
+      }
+      self.primary_.detach_region(command.subject);
+      self.regions_[command.subject].close();
+      self.pass_on_reports();
+      result = Result::done;
+      break;
+    case Command::attach:
+      result = self.attach_backup(command.subject);
+      break;
+    case Command::scrub:
+      self.primary_.scrub(self.primary_.machine().statistics().nodes + 1);
+      self.end_if_corrupt();
+      self.compare_replicas();
+      result = Result::done;
+      break;
+  }
+  return static_cast<std::uint32_t>(result);
+}
+
+abi::xenstore_set::Result Server::attach_backup(std::size_t index) {
+  using abi::xenstore_set::Result;
+  if (index >= regions_.size() || !settings_.backups[index]) return Result::no_such_backup;
+  if (regions_[index].is_open() && primary_.set().is_member(index)) return Result::done;
+  regions_[index].open(index, *settings_.backups[index], settings_.geometry);
+  if (!regions_[index].warm_up(settings_.geometry)) {
+    primary_.detach_region(index);
+    regions_[index].close();
+    return Result::not_granted;
+  }
+  refill(index);
+  work_.announce();
+  return Result::done;
 }
 
 }  // namespace ppvmm::xenstore
