@@ -51,6 +51,7 @@ Primary::Link& Primary::add_link(DomId domid, SharedMemory page) {
 void Primary::forget_link(DomId domid) {
   if (Link* old = link(domid)) links_.erase(links_.begin() + (old - links_.data()));
   std::erase(queue_, domid);
+  std::erase(halves_, domid);
 }
 
 void Primary::enqueue(Link& link) {
@@ -60,6 +61,11 @@ void Primary::enqueue(Link& link) {
 
 void Primary::kick(DomId domid) {
   if (Link* found = link(domid)) enqueue(*found);
+}
+
+void Primary::kick_halves() {
+  for (const DomId domid : std::exchange(halves_, {}))
+    kick(domid);
 }
 
 bool Primary::adopt(DomId domid, SharedMemory page) {

@@ -54,6 +54,14 @@ class Primary {
   void kick(DomId domid);
   /// Serves kicked domains in turn, one request each, `budget` requests in all.
   Run run(std::uint64_t budget);
+  /// Some ring ends in the middle of a request, which stays there until it is whole. Linux sends an
+  /// event for what follows only if the ring was empty before (xb_write), so nobody will tell us:
+  /// the shell has to look again soon.
+  [[nodiscard]] bool half_waits() const { return !halves_.empty(); }
+  /// kick() for all of these rings.
+  void kick_halves();
+  /// Pieces of input taken in this life.
+  [[nodiscard]] std::uint64_t taken() const { return taken_; }
 
   /// A node of our own tree is not what was stored, and a backup has it right. Nothing that came of
   /// it has been published or logged, and nothing will be: this incarnation must end, and the next
@@ -129,6 +137,7 @@ class Primary {
   Turn take_input(Link& link, Seat& seat);
   Turn take_read(Link& link, Seat& seat, Event& event);
   Turn take_logged(Link& link, Event& event);
+  Turn half(const Link& link, std::uint32_t waiting);
   void publish_logged(Link& link, Seat& seat);
   void publish(Link& link, Seat& seat, std::span<const std::byte> bytes, std::uint64_t in_count,
                std::uint64_t logged_count);
@@ -152,6 +161,8 @@ class Primary {
   PrimaryOptions options_;
   std::vector<Link> links_;  // ascending by domid
   std::vector<DomId> queue_;
+  std::vector<DomId> halves_;  ///< Whose rings end in the middle of a request.
+  std::uint64_t taken_{};
   std::vector<Settlement> settlements_;
   std::vector<store::Effect> effects_;
   std::vector<std::byte> record_;

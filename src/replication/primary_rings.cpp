@@ -91,7 +91,7 @@ Primary::Turn Primary::take_input(Link& one, Seat& seat) {
   bool read = false;
   std::size_t size = seat.missing;
   if (size == 0) {
-    if (*waiting < sizeof(MessageHeader)) return Turn::done;
+    if (*waiting < sizeof(MessageHeader)) return half(one, *waiting);
     MessageHeader header;
     one.ring.read(at, std::as_writable_bytes(std::span{&header, 1}));
     // A payload over the limit: the header alone tells the machine that the client is broken.
@@ -102,13 +102,20 @@ Primary::Turn Primary::take_input(Link& one, Seat& seat) {
   // What fits the ring is taken whole, so that a half-written request never leaves it. What does
   // not is taken when the guest cannot go on without room.
   if (*waiting < size) {
-    if (*waiting < kRingBytes) return Turn::done;
+    if (*waiting < kRingBytes) return half(one, *waiting);
     size = kRingBytes;
   }
   input_.resize(size);
   one.ring.read(at, input_);
   event.bytes = input_;
   return read ? take_read(one, seat, event) : take_logged(one, event);
+}
+
+Primary::Turn Primary::half(const Link& one, std::uint32_t waiting) {
+  if (waiting != 0 && std::ranges::find(halves_, one.domid) == halves_.end()) {
+    halves_.push_back(one.domid);
+  }
+  return Turn::done;
 }
 
 Primary::Turn Primary::take_logged(Link& one, Event& event) {
@@ -118,6 +125,7 @@ Primary::Turn Primary::take_logged(Link& one, Event& event) {
   Link* still = link(domid);
   Seat* seat = replica_.ledger().find(domid);
   if (*taken == 0 || still == nullptr || seat == nullptr) return Turn::done;
+  ++taken_;
   if (machine().broken(still->conn)) {
     still->ring.report(XENSTORE_ERROR_PROTO);
     still->notify = true;
@@ -137,6 +145,7 @@ Primary::Turn Primary::take_read(Link& one, Seat& seat, Event& event) {
   const std::size_t taken = machine().receive(one.conn, event.bytes);
   if (corrupt()) return Turn::log_full;  // the answer must not leave
   if (taken == 0) return Turn::done;
+  ++taken_;
   const auto answer = machine().to_send(one.conn);
   const auto room = one.ring.room(seat.ring.response_base + static_cast<std::uint32_t>(one.out));
   if (room && answer.size() <= *room && taken == event.bytes.size()) {
