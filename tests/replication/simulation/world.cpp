@@ -358,6 +358,7 @@ void World::turn_of_backup(std::size_t i) {
         host.backup.reset();
         return;
       case replication::BackupState::damaged:
+      case replication::BackupState::corrupt:
       case replication::BackupState::misapplied:
         damaged = true;
         return;
