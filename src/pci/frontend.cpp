@@ -276,7 +276,8 @@ kernel::task::Task<std::expected<void, Error>> Frontend::read_vendor_capabilitie
   while (device.vendor_capabilities < kVendorCapabilitiesMax) {
     const auto found = co_await find_capability(device.address, capability::kVendor, place);
     if (!found) co_return std::unexpected(found.error());
-    if (*found <= place) break;  // none, or a chain that turns back
+    // Their order is the device's; a chain that runs in a circle ends with the array.
+    if (*found == 0) break;
     place = *found;
     auto& bytes = device.vendor_capability[device.vendor_capabilities++];
     for (std::size_t at = 0; at < kVendorCapabilityBytes; at += 4) {

@@ -32,8 +32,9 @@ const pci::Device* find_card(std::span<const pci::Device> devices) {
 }
 
 std::expected<void, AssignedNic::Error> AssignedNic::map_registers() {
+  const std::uint8_t wanted = driver_->bars(capabilities_);
   for (std::size_t bar = 0; bar < registers_.size(); ++bar) {
-    if ((driver_->bars & 1u << bar) == 0) continue;
+    if ((wanted & 1u << bar) == 0) continue;
     const pci::Bar& place = device_.bars[bar];
     if (place.bytes == 0) return std::unexpected(Error::registers);
     auto mapped = MmioRegisters::map(place.machine, place.bytes);
@@ -68,12 +69,12 @@ AssignedNic::open(pci::Frontend& frontend, const pci::Device& device, std::uint3
       co_return std::unexpected(Error::pci);
     }
   }
+  for (std::size_t i = 0; i < device.vendor_capabilities; ++i)
+    self->capabilities_.push_back({.bytes = device.vendor_capability[i]});
   const auto mapped = self->map_registers();
   if (!mapped) co_return std::unexpected(mapped.error());
   const auto given = self->take_memory(tag);
   if (!given) co_return std::unexpected(given.error());
-  for (std::size_t i = 0; i < device.vendor_capabilities; ++i)
-    self->capabilities_.push_back({.bytes = device.vendor_capability[i]});
   self->resources_.capabilities = self->capabilities_;
   self->resources_.pool = &pool;
   self->resources_.client = &client;

@@ -1,6 +1,7 @@
 #include "net/nic/drivers.hpp"
 
 #include "net/nic/e1000e/e1000e.hpp"
+#include "net/nic/virtio/virtio_net.hpp"
 
 namespace ppvmm::net::nic {
 namespace {
@@ -9,10 +10,16 @@ namespace {
 constexpr std::array kDrivers{
     Driver{.vendor = e1000e::kVendor,
            .device = e1000e::kDevice82574,
-           .bars = 1u << 0,
+           .bars = [](std::span<const VendorCapability>) { return std::uint8_t{1u << 0}; },
            .vectors = 0,
            .name = "82574L",
            .create = e1000e::E1000e::create},
+    Driver{.vendor = virtio::kVendor,
+           .device = virtio::kDeviceNet,
+           .bars = virtio::bars_of,
+           .vectors = 1,
+           .name = "virtio-net",
+           .create = virtio::VirtioNet::create},
 };
 
 }  // namespace

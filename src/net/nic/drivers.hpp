@@ -39,7 +39,8 @@ struct Resources {
 struct Driver {
   std::uint16_t vendor;
   std::uint16_t device;
-  std::uint8_t bars;      ///< Bit n: base address register n is to be mapped.
+  /// Base address registers to be mapped: bit n is register n.
+  std::uint8_t (*bars)(std::span<const VendorCapability> capabilities);
   std::uint32_t vectors;  ///< MSI-X vectors wanted; 0: one MSI.
   std::string_view name;
   std::expected<std::unique_ptr<Nic>, NicError> (*create)(const Resources& resources);
