@@ -123,13 +123,13 @@ inline constexpr std::uint16_t kSuppress = 1;
 
 /// 5.1.6: comes before each packet, both ways.
 struct PacketHeader {
-  std::uint8_t flags;
-  std::uint8_t gso_type;
-  std::uint16_t header_bytes;
-  std::uint16_t gso_size;
-  std::uint16_t checksum_start;
-  std::uint16_t checksum_offset;
-  std::uint16_t buffers;  ///< Received packets only.
+  std::uint8_t flags{};
+  std::uint8_t gso_type{};
+  std::uint16_t header_bytes{};
+  std::uint16_t gso_size{};
+  std::uint16_t checksum_start{};
+  std::uint16_t checksum_offset{};
+  std::uint16_t buffers{};  ///< Received packets only.
 };
 static_assert(sizeof(PacketHeader) == 12);
 inline constexpr std::uint8_t kHeaderNeedsChecksum = 1;
