@@ -71,6 +71,7 @@ anew random-rip
 
 sleep 1000 & echo $! > /tmp/supervisor.pid
 ppvmm inject victim wild-rip kill-supervisor --when running --supervisor /tmp/supervisor.pid
+# shellcheck disable=SC2016  # the inner shell expands it
 check "a combination: the process is gone" sh -c '! kill -0 $(cat /tmp/supervisor.pid)'
 victim "a combination: the unikernel is dead" is dead
 heal "a combination"

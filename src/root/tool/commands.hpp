@@ -90,7 +90,11 @@ struct InjectOptions {
   std::string reg;
   std::string value;
   std::string supervisor;
+  std::uint64_t after{};  ///< Pieces of work to wait for first (root/progress_meter.hpp).
 };
+/// Samples a unikernel's progress for a time.
+[[nodiscard]] int rate(const Common& common, const std::string& name, std::uint32_t length_ms);
+
 void add_inject_options(CLI::App& command, InjectOptions& options);
 [[nodiscard]] int inject(const Common& common, const InjectOptions& options);
 

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <fstream>
 
+#include "root/progress_meter.hpp"
 #include "root/tool/commands.hpp"
 #include "root/tool/output.hpp"
 
@@ -133,6 +134,8 @@ void add_inject_options(CLI::App& command, InjectOptions& options) {
   command.add_option("--bytes", options.bytes, "Bytes to write, in hexadecimal");
   command.add_option("--register", options.reg, "Register to flip a bit of");
   command.add_option("--value", options.value, "New instruction pointer");
+  command.add_option("--after", options.after,
+                     "Wait until it has done so many pieces of work (see `rate`)");
   command.add_option("--supervisor", options.supervisor,
                      "Process to kill: its id, or a file that holds it");
 }
@@ -157,6 +160,13 @@ int inject(const Common& common, const InjectOptions& options) {
   const auto xen = Xen::open();
   if (!xen) return complain(xen.error());
 
+  if (options.after != 0) {
+    const auto view = VitalsView::map(*xen, *image, record->built);
+    if (!view) return complain(view.error());
+    if (const auto on = await_progress(*view, options.after, common.limit()); !on) {
+      return complain(on.error());
+    }
+  }
   Injector injector(*xen, {.domid = record->built.domid, .image = &*image}, supervisor);
   Dice dice(options.seed);
   ordered_json list = ordered_json::array();

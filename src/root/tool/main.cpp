@@ -98,6 +98,12 @@ int main(int argc, char** argv) {
                 [&] { return inject(common, inject_options); });
   add_inject_options(*sub, inject_options);
 
+  std::uint32_t length_ms = 1000;
+  sub = command(app, "rate", "Sample how fast a unikernel works",
+                [&] { return rate(common, name, length_ms); });
+  sub->add_option("name", name)->required();
+  sub->add_option("--ms", length_ms, "How long")->capture_default_str();
+
   auto* store = app.add_subcommand("xenstore", "The host's XenStore domain");
   store->require_subcommand(1);
   XenstoreOptions store_options;
