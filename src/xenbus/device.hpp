@@ -39,7 +39,7 @@ enum class State : std::uint8_t {
 /// Follows the state of the other end.
 class StateWatch {
  public:
-  StateWatch(Store& store, std::string path)
+  StateWatch(Store& store, const std::string& path)
       : store_(&store), node_(path + "/state"), watch_(store, node_) {}
 
   /// The next state that differs from the last one given; the first call gives the present one.

@@ -1,5 +1,6 @@
 #!/bin/sh
-card=00:12.0
+card=00:12.0  # read by nic-up.sh
+# shellcheck source=lab/scenarios/net/nic-up.sh
 . /lab/nic-up.sh
 check "the virtio driver took it" grep -q "virtio-net .*link up" "$log"
 check "it answers ping from outside" outside 20 ping -c 5 -W 3 10.77.0.2

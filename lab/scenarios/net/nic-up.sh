@@ -1,3 +1,4 @@
+#!/bin/sh
 # Sourced by scenarios: gives the card at 00:10.0 to the image uk-nic, which answers as 10.77.0.2.
 log=/var/log/xen/console/guest-nic.log
 says() { wait-for "$1" grep -q "$2" "$log"; }

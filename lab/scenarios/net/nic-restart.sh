@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck source=lab/scenarios/net/nic-up.sh
 . /lab/nic-up.sh
 # It learns who we are from our question for its address.
 check "it answers ping from outside" outside 20 ping -c 2 -W 3 10.77.0.2
@@ -23,6 +24,7 @@ cat /tmp/sink
 check "all 20000 datagrams came" test $code = 0
 check "frames were in flight at a restart" grep -q "restarted in .* us, [1-9][0-9]* frames sent again" "$log"
 check "the link was never negotiated again" sh -c "! grep -q 'link changes [1-9]' $log"
+# shellcheck disable=SC2046  # several values
 record ppvmm "driver restart" us $(sed -n 's/.*nic: restarted in \([0-9]*\) us.*/\1/p' "$log")
 
 # The other way: echoes while the driver is restarted in the middle.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck source=lab/scenarios/net/nic-up.sh
 . /lab/nic-up.sh
 check "the link is up" grep -q "link up" "$log"
 check "it answers ping from outside" outside 20 ping -c 5 -W 3 10.77.0.2

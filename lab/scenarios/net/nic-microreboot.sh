@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck source=lab/scenarios/net/nic-up.sh
 . /lab/nic-up.sh
 check "the image is taken under care" ppvmm adopt /lab/bin/uk-nic --name nic --domid "$(xl domid nic)"
 check "it answers ping from outside" outside 20 ping -c 2 -W 3 10.77.0.2
@@ -17,6 +18,7 @@ check "the card was found again each time" sh -c "[ \$(grep -c 'adopted' $log) -
 xenstore-ls "$back" > /tmp/after; xenstore-ls "$front" >> /tmp/after
 check "nothing changed in XenStore" cmp /tmp/before /tmp/after
 check "its survivors are intact" sh -c "ppvmm vitals nic | grep -q '^survivors_fault: $'"
+# shellcheck disable=SC2046  # several values
 record ppvmm "reborn card: entry to serving" us $(sed -n 's/.*serving after \([0-9]*\) us, reborn.*/\1/p' "$log")
 check "it answers ping after all" outside 20 ping -c 5 -W 3 10.77.0.2
 # A last life with a card that is stuck: the new driver resets it.
