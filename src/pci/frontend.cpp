@@ -60,6 +60,11 @@ std::span<const Device> Frontend::devices() const {
   return {kept.devices.data(), kept.count};
 }
 
+bool Frontend::in_use(Address address) const {
+  const std::size_t slot = at(address, devices());
+  return slot < kDevicesMax && kept_of(pages_).interrupts[slot].count > 0;
+}
+
 void Frontend::keep() {
   seal(kept_of(pages_));
 }
@@ -164,6 +169,7 @@ kernel::task::Task<std::expected<void, Error>> Frontend::handshake() {
 
   const xenbus::State own = co_await xenbus::read_state(*store_, path_);
   if (own != xenbus::State::connected) {
+    channel_of(pages_).begin();
     const auto published = co_await publish();
     if (!published) co_return std::unexpected(published.error());
     const auto switched = co_await xenbus::switch_state(*store_, path_, xenbus::State::initialised);
@@ -314,6 +320,45 @@ kernel::task::Task<void> Frontend::remove_closing(Listener& listener) {
 
 kernel::task::Task<> Frontend::follow(Listener& listener) {
   listener_ = &listener;
+  for (;;) {
+    co_await follow_backend(listener);
+    Kept& kept = kept_of(pages_);
+    for (std::size_t slot = 0; slot < kept.count; ++slot) {
+      if (kept.devices[slot].vendor == kNoVendor) continue;
+      listener.removed(kept.devices[slot]);
+      kept.devices[slot].vendor = kNoVendor;
+    }
+    kept.connected = 0;
+    keep();
+    (void)co_await xenbus::switch_state(*store_, path_, xenbus::State::closed);
+    co_await reopen(listener);
+  }
+}
+
+/// The tool stack takes the whole front-end away with its last device, and makes a new one for the
+/// next.
+kernel::task::Task<> Frontend::reopen(Listener& listener) {
+  xenbus::Watch watch(*store_, path_);
+  for (;;) {
+    const auto changed = co_await watch.next();
+    if (!changed) {
+      kernel::log(kernel::Level::error, "pci: XenStore refuses a watch: no more attaching");
+      co_await changed_.wait();
+      continue;
+    }
+    const xenbus::State own = co_await xenbus::read_state(*store_, path_);
+    if (own != xenbus::State::initialising) continue;
+    const auto done = co_await handshake();
+    if (done) break;
+    kernel::log(kernel::Level::error, "pci: attaching failed: ", text_of(done.error()));
+  }
+  for (const Device& device : devices()) {
+    if (device.vendor != kNoVendor) listener.added(device);
+  }
+}
+
+/// Until the back-end closes, or goes.
+kernel::task::Task<> Frontend::follow_backend(Listener& listener) {
   xenbus::StateWatch watch(*store_, backend_);
   for (;;) {
     const xenbus::State state = co_await watch.next();
@@ -328,18 +373,9 @@ kernel::task::Task<> Frontend::follow(Listener& listener) {
       (void)co_await xenbus::switch_state(*store_, path_, xenbus::State::connected);
     } else if (state == xenbus::State::closing || state == xenbus::State::closed ||
                state == xenbus::State::unknown) {
-      break;
+      co_return;
     }
   }
-  Kept& kept = kept_of(pages_);
-  for (std::size_t slot = 0; slot < kept.count; ++slot) {
-    if (kept.devices[slot].vendor == kNoVendor) continue;
-    listener.removed(kept.devices[slot]);
-    kept.devices[slot].vendor = kNoVendor;
-  }
-  kept.connected = 0;
-  keep();
-  (void)co_await xenbus::switch_state(*store_, path_, xenbus::State::closed);
 }
 
 kernel::task::Task<std::expected<xen_pci_op, Error>> Frontend::operate(xen_pci_op operation) {

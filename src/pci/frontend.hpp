@@ -56,7 +56,12 @@ class Frontend {
   /// Taken over from an earlier life: the devices may be in the middle of anything.
   [[nodiscard]] bool adopted() const { return adopted_; }
 
-  /// Follows the back-end and tells `listener`, until the back-end closes. To be run as a task.
+  /// Its interrupts were switched on, in this life or an earlier one: it decodes its memory and may
+  /// do DMA already.
+  [[nodiscard]] bool in_use(Address address) const;
+
+  /// Follows the back-end and tells `listener`, for ever: a front-end that the tool stack takes
+  /// away and makes again is connected again. To be run as a task.
   [[nodiscard]] kernel::task::Task<> follow(Listener& listener);
 
   /// Lets the device decode its memory and, if `master`, do DMA; never raise INTx.
@@ -87,6 +92,8 @@ class Frontend {
   [[nodiscard]] std::expected<void, Error> open_channel();
   [[nodiscard]] kernel::task::Task<std::expected<void, Error>> handshake();
   [[nodiscard]] kernel::task::Task<std::expected<void, Error>> publish();
+  [[nodiscard]] kernel::task::Task<> follow_backend(Listener& listener);
+  [[nodiscard]] kernel::task::Task<> reopen(Listener& listener);
   [[nodiscard]] kernel::task::Task<std::expected<void, Error>> find_devices(Listener* listener);
   [[nodiscard]] kernel::task::Task<void> remove_closing(Listener& listener);
   [[nodiscard]] kernel::task::Task<std::expected<Device, Error>> probe(Address address);

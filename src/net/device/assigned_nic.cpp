@@ -62,7 +62,7 @@ AssignedNic::open(pci::Frontend& frontend, const pci::Device& device, std::uint3
   const nic::Driver* const driver = nic::driver_for(device.vendor, device.device);
   if (driver == nullptr) co_return std::unexpected(Error::no_driver);
   std::unique_ptr<AssignedNic> self(new AssignedNic(device, *driver));
-  if (!frontend.adopted()) {
+  if (!frontend.in_use(device.address)) {
     const auto enabled = co_await frontend.enable(device.address);
     if (!enabled) {
       kernel::log(kernel::Level::error, "nic: ", pci::text_of(enabled.error()));

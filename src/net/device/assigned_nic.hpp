@@ -36,7 +36,7 @@ class AssignedNic {
 
   /// `tag` names the card's memory over microreboots: one for each card. The card's driver is made,
   /// not started: the device is quiet on a first life, and in whatever state it was on a later one.
-  /// Without a word to anybody outside if the front-end was adopted().
+  /// Without a word to anybody outside if an earlier life had it in use.
   [[nodiscard]] static kernel::task::Task<std::expected<std::unique_ptr<AssignedNic>, Error>> open(
       pci::Frontend& frontend, const pci::Device& device, std::uint32_t tag, BufferPool& pool,
       NicClient& client);

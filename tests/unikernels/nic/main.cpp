@@ -13,6 +13,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "kernel/console.hpp"
@@ -75,13 +76,15 @@ class Host final : public net::NicClient, public pci::Frontend::Listener {
     log(Level::error, "nic: PCI Express error");
     return pci::Recovery::need_reset;
   }
-  void removed(const pci::Device&) override {
-    log(Level::warning, "nic: card removed");
-    card_present_ = false;
+  void removed(const pci::Device&) override;
+  void added(const pci::Device&) override {
+    log(Level::info, "nic: card added");
+    bring_up_ = true;
+    wake_.announce();
   }
-  void added(const pci::Device&) override { log(Level::info, "nic: card added"); }
 
   static void on_interrupt(void* self);
+  kernel::task::Task<bool> bring_up();
   kernel::task::Task<> obey();
   kernel::task::Task<> watch_over();
   kernel::task::Task<> flood();
@@ -105,7 +108,7 @@ class Host final : public net::NicClient, public pci::Frontend::Listener {
   std::deque<net::Frame> given_;  ///< Shares of what the driver has, in order: for replace.
   std::uint64_t flood_left_{};
   std::uint64_t flood_next_{};
-  bool card_present_{true};
+  bool bring_up_{};
   bool poll_again_{};
   kernel::task::Signal wake_;
   std::optional<kernel::task::TaskRoot> tasks_[4];
@@ -117,7 +120,19 @@ void Host::received(net::Frame frame) {
   if (responder_->answer(frame)) send(std::move(frame));
 }
 
+/// The device still answers: it is quieted before its memory goes.
+void Host::removed(const pci::Device&) {
+  std::vector<net::Frame> unsent;
+  if (card_) (void)card_->nic().stop(unsent);
+  card_.reset();
+  given_.clear();
+  held_.clear();
+  log(Level::warning, "nic: card removed, ", memory_->pool().statistics().free_buffers,
+      " buffers free");
+}
+
 void Host::push() {
+  if (!card_) return;
   while (!held_.empty()) {
     net::Frame copy = held_.front().share();
     const auto result = card_->nic().transmit(std::move(copy));
@@ -130,12 +145,12 @@ void Host::push() {
 
 void Host::on_interrupt(void* self) {
   auto& host = *static_cast<Host*>(self);
-  if (host.card_->nic().on_interrupt()) host.wake_.announce();
+  if (host.card_ && host.card_->nic().on_interrupt()) host.wake_.announce();
 }
 
 /// One round of the driver's work; asks for another if the budget was used up.
 void Host::work() {
-  poll_again_ = card_->nic().poll(kBudget) == kBudget;
+  poll_again_ = card_ != nullptr && card_->nic().poll(kBudget) == kBudget;
 }
 
 std::expected<void, net::NicError> Host::replace() {
@@ -173,19 +188,21 @@ void Host::restart(bool with_new_driver) {
 }
 
 kernel::task::Task<> Host::watch_over() {
-  net::NicHealth before = card_->nic().health();
+  std::optional<net::NicHealth> before;
   for (;;) {
     co_await kernel::task::Sleep(kernel::time::timers(),
                                  kernel::time::now() + 10 * kernel::time::kMillisecond);
-    if (!card_present_) co_return;
-    const net::NicHealth now = card_->nic().health();
-    if (now.stuck_since(before)) {
-      log(Level::warning, "nic: stuck, ", now.accepted - now.sent, " frames wait");
-      restart(false);
-      before = card_->nic().health();
-    } else {
-      before = now;
+    if (!card_) {
+      before.reset();
+      continue;
     }
+    const net::NicHealth now = card_->nic().health();
+    const bool stuck = before && now.stuck_since(*before);
+    before = now;
+    if (!stuck) continue;
+    log(Level::warning, "nic: stuck, ", now.accepted - now.sent, " frames wait");
+    restart(false);
+    before.reset();
   }
 }
 
@@ -214,7 +231,7 @@ kernel::task::Task<> Host::obey() {
     const auto changed = co_await watch.next();
     if (!changed) co_return;
     const auto order = co_await store_.read("data/order");
-    if (!order || order->empty()) continue;
+    if (!order || order->empty() || !card_) continue;
     log(Level::info, "nic: order: ", std::string_view(*order));
     if (const auto count = kernel::find_number(*order, "flood")) {
       flood_next_ = 0;
@@ -234,6 +251,31 @@ kernel::task::Task<> Host::obey() {
   }
 }
 
+kernel::task::Task<bool> Host::bring_up() {
+  const pci::Device* const device = net::device::find_card(frontend_->devices());
+  if (device == nullptr) {
+    log(Level::error, "nic: no card that we can drive");
+    co_return false;
+  }
+  log(Level::info, "nic: card ", kernel::Hex{device->vendor}, ":", kernel::Hex{device->device},
+      frontend_->adopted() ? ", adopted" : ", fresh");
+  auto opened = co_await net::device::AssignedNic::open(*frontend_, *device, kCardTag,
+                                                        memory_->pool(), *this);
+  if (!opened) {
+    log(Level::error, "nic: ", text_of(opened.error()));
+    co_return false;
+  }
+  card_ = std::move(*opened);
+  const auto started = card_->nic().start();
+  if (!started) {
+    log(Level::error, "nic: ", net::text_of(started.error()));
+    co_return false;
+  }
+  responder_.emplace(card_->nic().mac(), address_);
+  card_->on_interrupt(&Host::on_interrupt, this);
+  co_return true;
+}
+
 kernel::task::Task<> Host::serve() {
   const auto begin = kernel::vitals::page().entry_ns;
   memory_ = net::device::DevicePool::create(kBuffers, kBuffers, kPoolTag);
@@ -244,25 +286,9 @@ kernel::task::Task<> Host::serve() {
     kernel::panic("no PCI front-end");
   }
   frontend_ = std::move(*connected);
-  const pci::Device* const device = net::device::find_card(frontend_->devices());
-  if (device == nullptr) kernel::panic("no card that we can drive");
-  log(Level::info, "nic: card ", kernel::Hex{device->vendor}, ":", kernel::Hex{device->device},
-      ", registers at ", kernel::Hex{device->bars[0].machine},
-      frontend_->adopted() ? ", adopted" : ", fresh");
-  auto opened = co_await net::device::AssignedNic::open(*frontend_, *device, kCardTag,
-                                                        memory_->pool(), *this);
-  if (!opened) {
-    log(Level::error, "nic: ", text_of(opened.error()));
-    kernel::panic("the card cannot be opened");
-  }
-  card_ = std::move(*opened);
-  const auto started = card_->nic().start();
-  if (!started) {
-    log(Level::error, "nic: ", net::text_of(started.error()));
-    kernel::panic("the card cannot be started");
-  }
-  responder_.emplace(card_->nic().mac(), address_);
-  card_->on_interrupt(&Host::on_interrupt, this);
+  log(Level::info, "nic: front-end after ", (kernel::time::now() - begin) / 1000, " us");
+  const bool up = co_await bring_up();
+  if (!up) kernel::panic("the card cannot be used");
   const auto mac = card_->nic().mac();
   log(Level::info, "nic: serving after ", (kernel::time::now() - begin) / 1000, " us",
       reborn_ ? ", reborn" : "", ", ", card_->nic().name(), " ", kernel::Hex{mac[0]}, "..",
@@ -275,7 +301,11 @@ kernel::task::Task<> Host::serve() {
   tasks_[2].emplace(kernel::task::scheduler(), flood(), component);
   tasks_[3].emplace(kernel::task::scheduler(), frontend_->follow(*this), component);
   for (;;) {
-    if (card_present_) work();
+    if (std::exchange(bring_up_, false)) {
+      const bool again = co_await bring_up();
+      if (again) log(Level::info, "nic: serving again");
+    }
+    work();
     if (poll_again_) {
       co_await kernel::task::Reschedule{};
     } else {
