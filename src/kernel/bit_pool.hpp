@@ -2,6 +2,7 @@
 /// a pool of 16384 fits in 2 KiB, which a microreboot has to clear.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -29,6 +30,26 @@ class BitPool {
     ++available_;
     if (number / 64 < hint_) hint_ = number / 64;
   }
+  /// Gives back those of the 64 numbers from `first` (a multiple of 64) on whose bit is set.
+  void give_word(std::uint32_t first, std::uint64_t bits) {
+    std::uint64_t& word = words_[first / 64];
+    available_ += static_cast<std::uint32_t>(std::popcount(bits & ~word));
+    word |= bits;
+    if (bits != 0 && first / 64 < hint_) hint_ = first / 64;
+  }
+  /// Gives back `count` numbers from `first` on.
+  void give_range(std::uint32_t first, std::uint32_t count) {
+    const std::uint32_t end = first + count;
+    while (first < end) {
+      const std::uint32_t in_word = std::min(64 - first % 64, end - first);
+      const std::uint64_t ones =
+          in_word == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << in_word) - 1;
+      give_word(first - first % 64, ones << first % 64);
+      first += in_word;
+    }
+  }
+  /// The 64 numbers from `first` on, a set bit for each that is free.
+  [[nodiscard]] std::uint64_t word(std::uint32_t first) const { return words_[first / 64]; }
   /// Takes this very number; false if it is not free.
   [[nodiscard]] bool claim(std::uint32_t number) {
     if (!is_free(number)) return false;

@@ -53,8 +53,7 @@ bool map_pages(std::uint32_t count) {
 
 void free_new_refs(std::uint32_t from_page) {
   const GrantRef first = std::max<GrantRef>(from_page * kPerPage, GNTTAB_NR_RESERVED_ENTRIES);
-  for (GrantRef ref = first; ref < pages * kPerPage; ++ref)
-    free_refs.give(ref);
+  free_refs.give_range(first, pages * kPerPage - first);
 }
 
 void write(GrantRef ref, DomId domid, std::uint64_t pfn, Access access) {
@@ -73,9 +72,7 @@ void note_kept(BitPool<kRefs>& kept) {
   vitals::survivors().for_each([&](const abi::Survivor& entry) {
     if (entry.kind == abi::SurvivorKind::granted) kept.give(entry.id);
     if (entry.kind != abi::SurvivorKind::granted_run || entry.id >= kRefs) return;
-    const GrantRef end = entry.id + std::min(entry.peer, kRefs - entry.id);
-    for (GrantRef ref = entry.id; ref < end; ++ref)
-      kept.give(ref);
+    kept.give_range(entry.id, std::min(entry.peer, kRefs - entry.id));
   });
 }
 

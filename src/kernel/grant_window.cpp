@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <span>
 
 #include "abi/hypercall.hpp"
@@ -25,7 +26,6 @@ static_assert(sizeof(Record) * paging::kGrantSlots == 131072, "unikernel.ld rese
 
 constexpr std::uint32_t kPool = paging::kGrantSlots;
 BitPool<kPool> free_slots;
-std::uint32_t mapped_count = 0;
 std::uint32_t stuck_count = 0;
 
 Address window_address(std::uint32_t slot) {
@@ -81,7 +81,6 @@ void unmap_batch(std::span<const std::uint32_t> slots, Done done) {
     if (gone) {
       if (record.own_frame != 0) paging::restore_page(frame_address(record.own_frame));
       record = {};
-      --mapped_count;
     } else {
       ++stuck_count;
     }
@@ -101,14 +100,13 @@ class Kept {
       if (entry.kind == abi::SurvivorKind::mapping && count_ < singles_.size()) {
         singles_[count_++] = entry.where;
       } else if (entry.kind == abi::SurvivorKind::mapped_run && entry.id < kSlots) {
-        const std::uint32_t end = entry.id + std::min(entry.peer, kSlots - entry.id);
-        for (std::uint32_t slot = entry.id; slot < end; ++slot)
-          runs_.give(slot);
+        runs_.give_range(entry.id, std::min(entry.peer, kSlots - entry.id));
       }
     });
     std::ranges::sort(std::span{singles_}.first(count_));
   }
-  [[nodiscard]] bool in_run(std::uint32_t slot) const { return runs_.is_free(slot); }
+  /// The 64 slots from `first` on, a bit for each that belongs to a run.
+  [[nodiscard]] std::uint64_t runs_in(std::uint32_t first) const { return runs_.word(first); }
   [[nodiscard]] bool single(Address address) const {
     return std::ranges::binary_search(std::span{singles_}.first(count_), address);
   }
@@ -119,34 +117,52 @@ class Kept {
   BitPool<kPool> runs_;
 };
 
-/// Whether something is mapped at the slot that no record tells of: the last life died between
-/// Xen's mapping and the note of its handle.
-bool mapped_unnoticed(std::uint32_t slot) {
-  static const std::uint64_t* table = nullptr;
-  if (table == nullptr || slot % kEntriesPerTable == 0) {
-    table = paging::leaf_table_of(window_address(slot));
+constexpr std::uint32_t kWord = 64;
+
+/// What is in 64 slots, a bit for each.
+struct WordOfSlots {
+  std::uint64_t recorded{};  ///< Has a record.
+  /// Mapped without one: the last life died between Xen's mapping and the note of its handle.
+  std::uint64_t unnoticed{};
+};
+
+WordOfSlots look_at(std::uint32_t first) {
+  WordOfSlots result;
+  // Nearly all are empty: one quick pass tells.
+  const auto slots = records().subspan(first, kWord);
+  const std::uint64_t* const table = paging::leaf_table_of(window_address(first));
+  const std::uint64_t* const entries =
+      table == nullptr ? nullptr : &table[first % kEntriesPerTable];
+  std::uint64_t any = 0;
+  for (std::uint32_t i = 0; i < kWord; ++i)
+    any |= slots[i].handle_and_one | (entries == nullptr ? 0 : entries[i] & paging::kPresent);
+  if (any == 0) return result;
+  for (std::uint32_t i = 0; i < kWord; ++i) {
+    const std::uint64_t recorded = slots[i].handle_and_one != 0 ? 1 : 0;
+    const std::uint64_t present = entries == nullptr ? 0 : entries[i] & paging::kPresent;
+    result.recorded |= recorded << i;
+    result.unnoticed |= (present & ~recorded) << i;
   }
-  return table != nullptr && (table[slot % kEntriesPerTable] & paging::kPresent) != 0;
+  return result;
 }
 
 void clear_up() {
   static Kept kept;  // static: too large for the stack
   std::array<std::uint32_t, kBatch> batch;
   std::size_t count = 0;
-  for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
-    const Record& record = records()[slot];
-    if (record.handle_and_one != 0) {
-      ++mapped_count;
-      if (kept.in_run(slot) || kept.single(address_of_slot(slot))) continue;
+  static_assert(kSlots % kWord == 0 && kEntriesPerTable % kWord == 0);
+  for (std::uint32_t first = 0; first < kSlots; first += kWord) {
+    const std::uint64_t run = kept.runs_in(first);
+    if (run == ~std::uint64_t{0}) continue;
+    const WordOfSlots word = look_at(first);
+    // A page of a run that was mapped unnoticed is mapped again when it is needed.
+    stuck_count += static_cast<std::uint32_t>(std::popcount(word.unnoticed & ~run));
+    free_slots.give_word(first, ~(word.recorded | word.unnoticed | run));
+    for (std::uint64_t rest = word.recorded & ~run; rest != 0; rest &= rest - 1) {
+      const std::uint32_t slot = first + static_cast<std::uint32_t>(std::countr_zero(rest));
+      if (kept.single(address_of_slot(slot))) continue;
       batch[count++] = slot;
-    } else if (kept.in_run(slot)) {
-      // A page of a run that was not needed yet; if Xen mapped it unnoticed, it will say so.
-    } else if (mapped_unnoticed(slot)) {
-      ++stuck_count;
-    } else {
-      free_slots.give(slot);
-    }
-    if (count == batch.size()) {
+      if (count < batch.size()) continue;
       unmap_batch(batch, free_if);
       count = 0;
     }
@@ -186,7 +202,6 @@ std::expected<std::uint32_t, Error> map(std::uint32_t own_frame, DomId domid, Gr
     return std::unexpected(asked ? error_of(request.status) : Error::other);
   }
   record.handle_and_one = request.handle + 1;
-  ++mapped_count;
   return *slot;
 }
 
@@ -212,7 +227,6 @@ bool map_run(std::uint32_t first, std::uint32_t count, DomId domid, GrantRef fir
     for (std::size_t i = 0; i < waiting; ++i) {
       if (asked && requests[i].status == GNTST_okay) {
         records()[slots[i]].handle_and_one = requests[i].handle + 1;
-        ++mapped_count;
       } else {
         all = false;
       }
@@ -247,7 +261,8 @@ void release_run(std::uint32_t first, std::uint32_t count) {
 }
 
 std::uint32_t mapped() {
-  return mapped_count;
+  return static_cast<std::uint32_t>(std::ranges::count_if(
+      records(), [](const Record& record) { return record.handle_and_one != 0; }));
 }
 
 std::uint32_t stuck() {
@@ -259,8 +274,7 @@ void set_up(bool reborn) {
     clear_up();
     return;
   }
-  for (std::uint32_t slot = 0; slot < kSlots; ++slot)
-    free_slots.give(slot);
+  free_slots.give_range(0, kSlots);
 }
 
 }  // namespace ppvmm::kernel::grants::window

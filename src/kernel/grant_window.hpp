@@ -15,7 +15,7 @@
 namespace ppvmm::kernel::grants::window {
 
 /// The last pages of the window show our own grant table (grant_table.hpp).
-inline constexpr std::uint32_t kTablePages = 32;
+inline constexpr std::uint32_t kTablePages = 64;
 inline constexpr std::uint32_t kSlots = paging::kGrantSlots - kTablePages;
 /// Requests handed to Xen in one hypercall.
 inline constexpr std::uint32_t kBatch = 64;

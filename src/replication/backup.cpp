@@ -31,6 +31,13 @@ bool Backup::checkpoint_due() const {
   return records >= std::max(policy_.min_records, nodes / policy_.nodes_per_record);
 }
 
+void Backup::rest() {
+  const std::uint64_t records = tail_.sequence - checkpointed_.sequence;
+  const std::uint64_t nodes = replica_.machine().statistics().nodes;
+  if (records < std::max(policy_.idle_min_records, nodes / policy_.idle_nodes_per_record)) return;
+  static_cast<void>(checkpoint());
+}
+
 void Backup::publish_progress() {
   region_.set_digest(tail_.sequence, replica_.machine().tree_digest());
   region_.set_word(kAppliedOffset, tail_.sequence);

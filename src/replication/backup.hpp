@@ -24,8 +24,10 @@ enum class BackupState : std::uint8_t {
 /// When a checkpoint is worth its cost. A rebirth replays the records behind the newest one, and
 /// the log can be reused only up to there.
 struct CheckpointPolicy {
-  std::uint64_t min_records{256};     ///< Never more often than this.
+  std::uint64_t min_records{128};     ///< Never more often than this ...
   std::uint64_t nodes_per_record{4};  ///< A tree of n nodes: every n / nodes_per_record records.
+  std::uint64_t idle_min_records{4};  ///< ... but while nothing happens; see Backup::rest().
+  std::uint64_t idle_nodes_per_record{64};
 };
 
 class Backup {
@@ -44,6 +46,10 @@ class Backup {
 
   /// Applies up to `budget` records, then writes a checkpoint if one is due.
   Progress step(std::uint64_t budget);
+
+  /// For the first moment in which there is nothing to follow: writes a checkpoint that is not due
+  /// yet, if that is cheap for what it saves, so that a rebirth finds little to replay.
+  void rest();
 
   /// Looks whether identity, newest checkpoint and the log behind it are still what was written,
   /// and writes anew what is needed if not. For idle times: what nobody reads may rot unseen, and a

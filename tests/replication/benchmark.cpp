@@ -108,6 +108,7 @@ void rebirth(benchmark::State& state) {
 }
 BENCHMARK(rebirth)
     ->ArgName("nodes")
+    ->Arg(100)
     ->Arg(2'000)
     ->Arg(100'000)
     ->Unit(benchmark::kMillisecond)

@@ -57,6 +57,7 @@ kernel::task::Task<> Follower::follow() {
       co_await kernel::task::Reschedule{};
       continue;
     }
+    if (pace == kSlow && backup_) backup_->rest();
     scrub();
     co_await kernel::task::Sleep{kernel::time::timers(), kernel::time::now() + pace};
     pace = std::min(2 * pace, kSlow);

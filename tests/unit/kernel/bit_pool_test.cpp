@@ -53,6 +53,26 @@ TEST(BitPool, ClaimTakesThatNumberOrNothing) {
   EXPECT_EQ(pool.available(), 255u);
 }
 
+TEST(BitPool, RangesAndWordsAreGivenLikeSingleNumbers) {
+  for (const auto& [first, count] :
+       {std::pair{0U, 256U}, {3U, 61U}, {60U, 10U}, {64U, 64U}, {5U, 0U}, {130U, 126U}}) {
+    Pool one;
+    Pool other;
+    one.give_range(first, count);
+    for (std::uint32_t i = first; i < first + count; ++i)
+      other.give(i);
+    EXPECT_EQ(one.available(), other.available());
+    for (std::uint32_t i = 0; i < 256; ++i)
+      EXPECT_EQ(one.is_free(i), other.is_free(i)) << first << " " << count << " " << i;
+  }
+  Pool pool;
+  pool.give_word(64, 0b101);
+  pool.give_word(64, 0b111);
+  EXPECT_EQ(pool.available(), 3u);
+  EXPECT_EQ(pool.word(64), 0b111u);
+  EXPECT_EQ(pool.take(), 64u);
+}
+
 TEST(BitPool, RunsComeFromTheTopAndAreWhole) {
   Pool pool = full_pool();
   EXPECT_EQ(pool.take_run(100), 156u);
