@@ -16,15 +16,14 @@ inline constexpr std::uint16_t kNoVendor = 0xFFFF;
 inline constexpr std::size_t kVendorCapabilitiesMax = 5;
 inline constexpr std::size_t kVendorCapabilityBytes = 20;
 
-/// A function, as it was found.
+/// A function: who it is, and what was learned of it since (Frontend::learn_*).
 struct Device {
   Address address{};
   std::uint16_t vendor{};
   std::uint16_t device{};
-  std::uint16_t subsystem{};
   std::uint8_t revision{};
+  std::uint8_t vendor_capabilities{};  ///< Used entries of `vendor_capability`.
   std::uint32_t class_code{};  ///< 24 bits: class, subclass, interface; 0x020000 is Ethernet.
-  std::uint8_t vendor_capabilities{};  ///< Used entries of the next field.
   std::array<Bar, kBars> bars{};
   /// Vendor capabilities (id 9) as they lie in configuration space: how virtio devices tell where
   /// their registers are.

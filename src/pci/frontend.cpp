@@ -138,14 +138,22 @@ kernel::task::Task<std::expected<std::unique_ptr<Frontend>, Error>> Frontend::co
   co_return std::move(frontend);
 }
 
+/// What the back-end needs, and the state that makes it look, in one transaction. Requests that do
+/// not depend on each other are under way together: XenStore's answer costs a switch to dom0.
 kernel::task::Task<std::expected<void, Error>> Frontend::publish() {
   for (;;) {
     const auto transaction = co_await store_->begin();
     if (!transaction) co_return std::unexpected(Error::store);
-    const auto ref = co_await store_->write_number(path_ + "/pci-op-ref", grant_, *transaction);
-    const auto port = co_await store_->write_number(path_ + "/event-channel", port_, *transaction);
-    const auto magic = co_await store_->write(path_ + "/magic", XEN_PCI_MAGIC, *transaction);
-    if (!ref || !port || !magic) {
+    auto ref_call = store_->write_number(path_ + "/pci-op-ref", grant_, *transaction);
+    auto port_call = store_->write_number(path_ + "/event-channel", port_, *transaction);
+    auto magic_call = store_->write(path_ + "/magic", XEN_PCI_MAGIC, *transaction);
+    auto state_call = store_->write_number(
+        path_ + "/state", static_cast<std::uint64_t>(xenbus::State::initialised), *transaction);
+    const auto ref = co_await ref_call;
+    const auto port = co_await port_call;
+    const auto magic = co_await magic_call;
+    const auto state = co_await state_call;
+    if (!ref || !port || !magic || !state) {
       (void)co_await store_->abort(*transaction);
       co_return std::unexpected(Error::store);
     }
@@ -156,8 +164,12 @@ kernel::task::Task<std::expected<void, Error>> Frontend::publish() {
 }
 
 kernel::task::Task<std::expected<void, Error>> Frontend::handshake() {
-  const auto backend = co_await store_->read(path_ + "/backend");
-  const auto backend_id = co_await store_->read_number(path_ + "/backend-id");
+  auto backend_call = store_->read(path_ + "/backend");
+  auto backend_id_call = store_->read_number(path_ + "/backend-id");
+  auto state_call = store_->read(path_ + "/state");
+  const auto backend = co_await backend_call;
+  const auto backend_id = co_await backend_id_call;
+  const auto state = co_await state_call;
   if (!backend || !backend_id) co_return std::unexpected(Error::closed);
   if (*backend_id >= 0x7FF0 || backend->size() >= Kept{}.backend.size()) {
     co_return std::unexpected(Error::store);
@@ -177,9 +189,9 @@ kernel::task::Task<std::expected<void, Error>> Frontend::handshake() {
   }
   xenbus::StateWatch watch(*store_, backend_);
   for (;;) {
-    const xenbus::State state = co_await watch.next();
-    if (state == xenbus::State::connected) break;
-    if (state == xenbus::State::closing || state == xenbus::State::closed) {
+    const xenbus::State theirs = co_await watch.next();
+    if (theirs == xenbus::State::connected) break;
+    if (theirs == xenbus::State::closing || theirs == xenbus::State::closed) {
       co_return std::unexpected(Error::closed);
     }
   }
@@ -232,68 +244,80 @@ kernel::task::Task<std::expected<void, Error>> Frontend::find_devices(Listener* 
 }
 
 kernel::task::Task<std::expected<Device, Error>> Frontend::probe(Address address) {
-  Device device{.address = address};
-  const auto ids = co_await read(address, reg::kVendor, 2);
+  const auto ids = co_await read(address, reg::kVendor, 4);
   if (!ids) co_return std::unexpected(ids.error());
-  if (*ids == kNoVendor) co_return std::unexpected(Error::no_device);
-  device.vendor = static_cast<std::uint16_t>(*ids);
-  const auto product = co_await read(address, reg::kDevice, 2);
-  if (!product) co_return std::unexpected(product.error());
-  device.device = static_cast<std::uint16_t>(*product);
+  if ((*ids & 0xFFFF) == kNoVendor) co_return std::unexpected(Error::no_device);
   const auto revision = co_await read(address, reg::kRevision, 4);
   if (!revision) co_return std::unexpected(revision.error());
-  device.revision = static_cast<std::uint8_t>(*revision);
-  device.class_code = *revision >> 8;
-  const auto subsystem = co_await read(address, reg::kSubsystem, 2);
-  if (!subsystem) co_return std::unexpected(subsystem.error());
-  device.subsystem = static_cast<std::uint16_t>(*subsystem);
+  co_return Device{.address = address,
+                   .vendor = static_cast<std::uint16_t>(*ids),
+                   .device = static_cast<std::uint16_t>(*ids >> 16),
+                   .revision = static_cast<std::uint8_t>(*revision),
+                   .class_code = *revision >> 8};
+}
 
-  // The back-end answers sizing probes itself: the device's own registers stay as they are. What
-  // reads zero is not there or not assigned, and I/O ports are of no use to us.
-  std::array<std::uint32_t, kBars> values{};
-  std::array<std::uint32_t, kBars> probes{};
-  bool upper = false;
-  for (std::size_t i = 0; i < kBars; ++i) {
-    const auto offset = static_cast<std::uint16_t>(reg::kBar0 + 4 * i);
+/// The back-end answers sizing probes itself: the device's own register stays as it is.
+kernel::task::Task<std::expected<Bar, Error>> Frontend::probe_bar(Address address,
+                                                                  std::size_t number) {
+  std::array<std::uint32_t, 2> values{};
+  std::array<std::uint32_t, 2> probes{};
+  for (std::size_t i = 0; i < 2 && number + i < kBars; ++i) {
+    const auto offset = static_cast<std::uint16_t>(reg::kBar0 + 4 * (number + i));
     const auto value = co_await read(address, offset, 4);
     if (!value) co_return std::unexpected(value.error());
     values[i] = *value;
-    if (!upper && (*value == 0 || (*value & 1) != 0)) continue;
-    upper = !upper && (*value >> 1 & 3) == 2;
+    // What reads zero is not there or not assigned; I/O ports are of no use to us.
+    if (i == 0 && (*value == 0 || (*value & 1) != 0)) co_return Bar{};
     const auto asked = co_await write(address, offset, 4, ~0u);
     const auto answer = co_await read(address, offset, 4);
     const auto back = co_await write(address, offset, 4, *value);
     if (!asked || !answer || !back) co_return std::unexpected(Error::failed);
     probes[i] = *answer;
+    if ((values[0] >> 1 & 3) != 2) break;  // 32 bits
   }
-  for (std::size_t i = 0; i < kBars; ++i) {
-    const bool last = i + 1 == kBars;
-    device.bars[i] =
-        decode_bar(values[i], probes[i], last ? 0 : values[i + 1], last ? 0 : probes[i + 1]);
-    if (device.bars[i].wide) ++i;
-  }
-  const auto read_more = co_await read_vendor_capabilities(device);
-  if (!read_more) co_return std::unexpected(read_more.error());
-  co_return device;
+  co_return decode_bar(values[0], probes[0], values[1], probes[1]);
 }
 
-kernel::task::Task<std::expected<void, Error>> Frontend::read_vendor_capabilities(Device& device) {
+kernel::task::Task<std::expected<Device, Error>> Frontend::learn_bars(Address address,
+                                                                      std::uint8_t wanted) {
+  Kept& kept = kept_of(pages_);
+  const std::size_t slot = at(address, devices());
+  if (slot >= kDevicesMax) co_return std::unexpected(Error::no_device);
+  for (std::size_t number = 0; number < kBars; ++number) {
+    if ((wanted & 1u << number) == 0 || kept.devices[slot].bars[number].bytes != 0) continue;
+    const auto bar = co_await probe_bar(address, number);
+    if (!bar) co_return std::unexpected(bar.error());
+    kept.devices[slot].bars[number] = *bar;
+    keep();
+  }
+  co_return kept.devices[slot];
+}
+
+kernel::task::Task<std::expected<Device, Error>> Frontend::learn_vendor_capabilities(
+    Address address) {
+  Kept& kept = kept_of(pages_);
+  const std::size_t slot = at(address, devices());
+  if (slot >= kDevicesMax) co_return std::unexpected(Error::no_device);
+  Device device = kept.devices[slot];
+  device.vendor_capabilities = 0;
   std::uint16_t place = 0;
   while (device.vendor_capabilities < kVendorCapabilitiesMax) {
-    const auto found = co_await find_capability(device.address, capability::kVendor, place);
+    const auto found = co_await find_capability(address, capability::kVendor, place);
     if (!found) co_return std::unexpected(found.error());
     // Their order is the device's; a chain that runs in a circle ends with the array.
     if (*found == 0) break;
     place = *found;
     auto& bytes = device.vendor_capability[device.vendor_capabilities++];
-    for (std::size_t at = 0; at < kVendorCapabilityBytes; at += 4) {
-      const auto word = co_await read(device.address, static_cast<std::uint16_t>(place + at), 4);
+    for (std::size_t offset = 0; offset < kVendorCapabilityBytes; offset += 4) {
+      const auto word = co_await read(address, static_cast<std::uint16_t>(place + offset), 4);
       if (!word) co_return std::unexpected(word.error());
       for (std::size_t i = 0; i < 4; ++i)
-        bytes[at + i] = static_cast<std::uint8_t>(*word >> 8 * i);
+        bytes[offset + i] = static_cast<std::uint8_t>(*word >> 8 * i);
     }
   }
-  co_return std::expected<void, Error>{};
+  kept.devices[slot] = device;
+  keep();
+  co_return device;
 }
 
 kernel::task::Task<void> Frontend::remove_closing(Listener& listener) {

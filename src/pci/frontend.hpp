@@ -64,6 +64,14 @@ class Frontend {
   /// away and makes again is connected again. To be run as a task.
   [[nodiscard]] kernel::task::Task<> follow(Listener& listener);
 
+  /// Finds out where base address registers lie: bit n of `wanted` is register n. Each costs a few
+  /// operations, so only what a driver needs is asked for. The device as it is known then.
+  [[nodiscard]] kernel::task::Task<std::expected<Device, Error>> learn_bars(Address address,
+                                                                            std::uint8_t wanted);
+  /// Reads the vendor capabilities.
+  [[nodiscard]] kernel::task::Task<std::expected<Device, Error>> learn_vendor_capabilities(
+      Address address);
+
   /// Lets the device decode its memory and, if `master`, do DMA; never raise INTx.
   [[nodiscard]] kernel::task::Task<std::expected<void, Error>> enable(Address address,
                                                                       bool master = true);
@@ -97,8 +105,8 @@ class Frontend {
   [[nodiscard]] kernel::task::Task<std::expected<void, Error>> find_devices(Listener* listener);
   [[nodiscard]] kernel::task::Task<void> remove_closing(Listener& listener);
   [[nodiscard]] kernel::task::Task<std::expected<Device, Error>> probe(Address address);
-  [[nodiscard]] kernel::task::Task<std::expected<void, Error>> read_vendor_capabilities(
-      Device& device);
+  [[nodiscard]] kernel::task::Task<std::expected<Bar, Error>> probe_bar(Address address,
+                                                                        std::size_t number);
   [[nodiscard]] kernel::task::Task<std::expected<xen_pci_op, Error>> operate(xen_pci_op operation);
   void keep();
   void answer_notice();

@@ -16,16 +16,14 @@ kernel::task::Task<std::expected<void, Error>> switch_state(Store& store, std::s
   for (;;) {
     const auto transaction = co_await store.begin();
     if (!transaction) co_return std::unexpected(transaction.error());
-    const auto present = co_await store.read(path, *transaction);
-    if (!present) {
+    // Both at once: what was written is thrown away if the node had gone.
+    auto read_call = store.read(path, *transaction);
+    auto write_call = store.write_number(path, static_cast<std::uint64_t>(state), *transaction);
+    const auto present = co_await read_call;
+    const auto written = co_await write_call;
+    if (!present || !written) {
       (void)co_await store.abort(*transaction);
-      co_return std::unexpected(present.error());
-    }
-    const auto written =
-        co_await store.write_number(path, static_cast<std::uint64_t>(state), *transaction);
-    if (!written) {
-      (void)co_await store.abort(*transaction);
-      co_return std::unexpected(written.error());
+      co_return std::unexpected(present ? written.error() : present.error());
     }
     const auto done = co_await store.commit(*transaction);
     if (done) co_return std::expected<void, Error>{};

@@ -56,21 +56,35 @@ std::expected<void, AssignedNic::Error> AssignedNic::take_memory(std::uint32_t t
   return {};
 }
 
+/// What the driver needs to know of the device and does not know yet from an earlier life; then the
+/// device is switched on.
+kernel::task::Task<std::expected<void, pci::Error>> AssignedNic::prepare(pci::Frontend& frontend) {
+  const pci::Address address = device_.address;
+  if (driver_->capabilities && device_.vendor_capabilities == 0) {
+    const auto learned = co_await frontend.learn_vendor_capabilities(address);
+    if (!learned) co_return std::unexpected(learned.error());
+    device_ = *learned;
+  }
+  for (std::size_t i = 0; i < device_.vendor_capabilities; ++i)
+    capabilities_.push_back({.bytes = device_.vendor_capability[i]});
+  const auto learned = co_await frontend.learn_bars(address, driver_->bars(capabilities_));
+  if (!learned) co_return std::unexpected(learned.error());
+  device_ = *learned;
+  if (frontend.in_use(address)) co_return std::expected<void, pci::Error>{};
+  co_return co_await frontend.enable(address);
+}
+
 kernel::task::Task<std::expected<std::unique_ptr<AssignedNic>, AssignedNic::Error>>
 AssignedNic::open(pci::Frontend& frontend, const pci::Device& device, std::uint32_t tag,
                   BufferPool& pool, NicClient& client) {
   const nic::Driver* const driver = nic::driver_for(device.vendor, device.device);
   if (driver == nullptr) co_return std::unexpected(Error::no_driver);
   std::unique_ptr<AssignedNic> self(new AssignedNic(device, *driver));
-  if (!frontend.in_use(device.address)) {
-    const auto enabled = co_await frontend.enable(device.address);
-    if (!enabled) {
-      kernel::log(kernel::Level::error, "nic: ", pci::text_of(enabled.error()));
-      co_return std::unexpected(Error::pci);
-    }
+  const auto prepared = co_await self->prepare(frontend);
+  if (!prepared) {
+    kernel::log(kernel::Level::error, "nic: ", pci::text_of(prepared.error()));
+    co_return std::unexpected(Error::pci);
   }
-  for (std::size_t i = 0; i < device.vendor_capabilities; ++i)
-    self->capabilities_.push_back({.bytes = device.vendor_capability[i]});
   const auto mapped = self->map_registers();
   if (!mapped) co_return std::unexpected(mapped.error());
   const auto given = self->take_memory(tag);

@@ -61,6 +61,8 @@ class AssignedNic {
   AssignedNic(const pci::Device& device, const nic::Driver& driver)
       : device_(device), driver_(&driver) {}
 
+  [[nodiscard]] kernel::task::Task<std::expected<void, pci::Error>> prepare(
+      pci::Frontend& frontend);
   [[nodiscard]] std::expected<void, Error> map_registers();
   [[nodiscard]] std::expected<void, Error> take_memory(std::uint32_t tag);
   static void on_event(void* self, std::uint32_t port);

@@ -39,6 +39,7 @@ struct Resources {
 struct Driver {
   std::uint16_t vendor;
   std::uint16_t device;
+  bool capabilities;  ///< It wants the vendor capabilities.
   /// Base address registers to be mapped: bit n is register n.
   std::uint8_t (*bars)(std::span<const VendorCapability> capabilities);
   std::uint32_t vectors;  ///< MSI-X vectors wanted; 0: one MSI.
