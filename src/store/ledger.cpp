@@ -28,6 +28,7 @@ void Ledger::added(std::string_view path, const Node& node) {
   digest_ += parts.value + list.hash * parts.path;
   list.weight += parts.path;
   ++nodes_;
+  path_bytes_ += static_cast<std::int64_t>(path.size());
   Usage& usage = domains_.find_or_make(list.owner()).usage;
   ++usage.nodes;
   usage.memory += charge(node);
@@ -39,6 +40,7 @@ void Ledger::removed(std::string_view path, const Node& node) {
   digest_ -= parts.value + list.hash * parts.path;
   list.weight -= parts.path;
   --nodes_;
+  path_bytes_ -= static_cast<std::int64_t>(path.size());
   Usage& usage = domains_.find_or_make(list.owner()).usage;
   --usage.nodes;
   usage.memory -= charge(node);

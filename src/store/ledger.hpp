@@ -26,6 +26,9 @@ class Ledger {
 
   [[nodiscard]] std::uint64_t digest() const { return digest_; }
   [[nodiscard]] std::uint64_t nodes() const { return nodes_; }
+  /// Bytes of all paths. A dump holds every node's whole path, which deep trees of short names make
+  /// much larger than the nodes themselves; so the memory limit counts them.
+  [[nodiscard]] std::int64_t path_bytes() const { return path_bytes_; }
   /// Bytes a node counts for in its owner's memory.
   [[nodiscard]] static std::int64_t charge(const Node& node);
 
@@ -33,6 +36,7 @@ class Ledger {
   DomainTable& domains_;
   std::uint64_t digest_{};
   std::uint64_t nodes_{};
+  std::int64_t path_bytes_{};
 };
 
 }  // namespace ppvmm::store

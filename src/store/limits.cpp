@@ -110,7 +110,7 @@ void State::charge(Connection& client, std::int64_t bytes) {
 
 std::int64_t State::memory_in_use() const {
   return static_cast<std::int64_t>(heap.bytes()) + buffers.output + buffers.watches +
-         buffers.transactions;
+         buffers.transactions + ledger.path_bytes();
 }
 
 void State::charge_write(const Request& request) {

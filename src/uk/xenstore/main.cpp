@@ -26,10 +26,10 @@ std::uint64_t machine_share(const Settings& settings, std::uint64_t heap) {
   const bool replicated =
       settings.role == xenstore::Role::backup || settings.backups[0].has_value();
   if (!replicated) return heap - heap / 5;
-  const std::uint64_t share = 2 * settings.geometry.checkpoint_bytes;
+  const std::uint64_t share = settings.geometry.checkpoint_bytes;
   const std::uint64_t region =
       settings.role == xenstore::Role::backup ? replication::region_bytes(settings.geometry) : 0;
-  if (heap < region + share + settings.geometry.checkpoint_bytes) {
+  if (heap < region + 3 * share) {
     kernel::panic("too little memory for area_kib=");
   }
   return share;

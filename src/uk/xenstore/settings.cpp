@@ -9,7 +9,7 @@ using kernel::find_number;
 using kernel::find_option;
 
 constexpr std::uint64_t kDefaultLogKib = 1024;
-constexpr std::uint64_t kDefaultAreaKib = 8192;
+constexpr std::uint64_t kDefaultAreaKib = 4096;
 constexpr std::uint64_t kKib = 1024;
 
 /// "A", "A,B": domids in the order of their indexes.

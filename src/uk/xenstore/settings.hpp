@@ -6,7 +6,7 @@
 ///   backups=A,B           primary: domids of the backups; none: a store without replicas
 ///   primary=N             backup: domid that the region is granted to; required
 ///   log_kib=N area_kib=N slots=N
-///                         sizes of a region, equal in all three; default 1024, 8192, 1024
+///                         sizes of a region, equal in all three; default 1024, 4096, 1024
 ///   scrub_ms=N            idle checks every N ms; default 50
 ///   scrub_nodes=N         nodes verified in each of them; default 512
 ///   rebuilt               primary: a domain of this id served before; starting empty is out of
