@@ -68,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     importlib.import_module("xenstore.options").add_arguments(command)
     command.set_defaults(function=lambda arguments: importlib.import_module("xenstore.main").run(arguments))
 
+    command = verbs.add_parser("xenstore-overhead", help="what each XenStore costs a host while nothing goes wrong (E2)")
+    importlib.import_module("storehost.options").add_overhead(command)
+    command.set_defaults(function=lambda arguments: importlib.import_module("storehost.overhead").run(arguments))
+
     campaigns = commands.add_parser("campaign", help="random faults under a mixed load, and what came of each")
     verbs = campaigns.add_subparsers(metavar="subject", required=True)
     command = verbs.add_parser("xenstore", help="faults from outside on XenStore_uk and root")
