@@ -72,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     importlib.import_module("storehost.options").add_overhead(command)
     command.set_defaults(function=lambda arguments: importlib.import_module("storehost.overhead").run(arguments))
 
+    command = verbs.add_parser("xenstore-faults", help="creations during which the XenStore fails (E1)")
+    importlib.import_module("storehost.options").add_faults(command)
+    command.set_defaults(function=lambda arguments: importlib.import_module("storehost.faults").run(arguments))
+
     campaigns = commands.add_parser("campaign", help="random faults under a mixed load, and what came of each")
     verbs = campaigns.add_subparsers(metavar="subject", required=True)
     command = verbs.add_parser("xenstore", help="faults from outside on XenStore_uk and root")
