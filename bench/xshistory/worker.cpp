@@ -210,8 +210,10 @@ void Worker::touch_permissions() {
   const std::string key = own("s", kEntries);
   const std::string where = path("m/c" + std::to_string(number_));
   if (draw(2) == 0) {
-    const std::string owner = (draw(2) == 0 ? "n" : "r") + self_;
-    const std::string other = "b" + std::to_string(1 + draw(9));
+    // Only this domain is named: a server withdraws the rights of domains that do not exist.
+    constexpr std::string_view kLetters = "nrwb";
+    const std::string owner = kLetters[draw(kLetters.size())] + self_;
+    const std::string other = kLetters[draw(kLetters.size())] + self_;
     ask(XS_SET_PERMS, Kind::write, key, owner + "," + other, 0,
         {terminated(where), terminated(owner), terminated(other)});
   } else {
