@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <memory>
+#include <utility>
 
 #include "store/digest.hpp"
 
@@ -24,15 +25,60 @@ std::optional<Checkpoint> head_at(const Region& region, std::uint64_t serial) {
   return head;
 }
 
+/// The check over a body: over chunks of it, each with the check so far as its seed, so that it can
+/// be read in pieces.
+class BodyCheck {
+ public:
+  static constexpr std::size_t kChunk = 4096;
+
+  explicit BodyCheck(std::uint64_t key) : check_{key} {}
+
+  /// What follows, in pieces of any size.
+  void add(std::span<const std::byte> bytes) {
+    if (pending_ > 0) {
+      const auto head = bytes.first(std::min(kChunk - pending_, bytes.size()));
+      std::ranges::copy(head, chunk_.begin() + static_cast<std::ptrdiff_t>(pending_));
+      pending_ += head.size();
+      bytes = bytes.subspan(head.size());
+      if (pending_ == kChunk) flush();
+    }
+    for (; bytes.size() >= kChunk; bytes = bytes.subspan(kChunk)) {
+      check_ = store::digest(bytes.data(), kChunk, check_);
+    }
+    std::ranges::copy(bytes, chunk_.begin() + static_cast<std::ptrdiff_t>(pending_));
+    pending_ += bytes.size();
+  }
+  [[nodiscard]] std::uint64_t result() {
+    if (pending_ > 0) flush();
+    return check_;
+  }
+
+ private:
+  void flush() { check_ = store::digest(chunk_.data(), std::exchange(pending_, 0), check_); }
+
+  std::uint64_t check_;
+  std::size_t pending_{};
+  std::array<std::byte, kChunk> chunk_;  // NOLINT: filled up to pending_
+};
+
 std::expected<Restored, CheckpointError> load(const Region& region, const store::Options& options,
                                               const Checkpoint& head) {
-  if (body_check(region, head) != head.body_check) return std::unexpected{CheckpointError::none};
-  std::vector<std::byte> body(head.ledger_bytes + head.stream_bytes);
-  region.memory().read(checkpoint_offset(region.geometry(), head.serial) + sizeof head, body);
-  const auto ledger =
-      Ledger::read(std::span{body}.first(head.ledger_bytes), region.geometry().slots);
+  // One pass: copied out, then checked as what it is going to be read as.
+  const std::size_t size = head.ledger_bytes + head.stream_bytes;
+  const auto copy = std::make_unique_for_overwrite<std::byte[]>(size);
+  const std::span body{copy.get(), size};
+  const std::size_t start = checkpoint_offset(region.geometry(), head.serial) + sizeof head;
+  BodyCheck check{region.key()};
+  for (std::size_t done = 0; done < size;) {
+    const auto part = body.subspan(done, std::min(BodyCheck::kChunk, size - done));
+    region.memory().read(start + done, part);
+    check.add(part);
+    done += part.size();
+  }
+  if (check.result() != head.body_check) return std::unexpected{CheckpointError::none};
+  const auto ledger = Ledger::read(body.first(head.ledger_bytes), region.geometry().slots);
   if (!ledger) return std::unexpected{CheckpointError::malformed};
-  auto machine = store::Machine::load(options, std::span{body}.subspan(head.ledger_bytes));
+  auto machine = store::Machine::load(options, body.subspan(head.ledger_bytes));
   if (!machine) return std::unexpected{CheckpointError::malformed};
   return Restored{Replica{std::move(*machine), *ledger, head.sequence},
                   LogTail{head.sequence, head.position}};
@@ -49,18 +95,18 @@ std::optional<std::uint64_t> body_bytes(const Region& region, const Checkpoint& 
 }
 
 std::uint64_t body_check(const Region& region, const Checkpoint& checkpoint) {
-  std::array<std::byte, 4096> chunk;  // NOLINT: filled by read()
+  std::array<std::byte, BodyCheck::kChunk> chunk;  // NOLINT: filled by read()
   const std::size_t start =
       checkpoint_offset(region.geometry(), checkpoint.serial) + sizeof(Checkpoint);
   const std::uint64_t size = checkpoint.ledger_bytes + checkpoint.stream_bytes;
-  std::uint64_t check = region.key();
+  BodyCheck check{region.key()};
   for (std::uint64_t done = 0; done < size;) {
     const auto part = std::span{chunk}.first(std::min<std::uint64_t>(chunk.size(), size - done));
     region.memory().read(start + done, part);
-    check = store::digest(part.data(), part.size(), check);
+    check.add(part);
     done += part.size();
   }
-  return check;
+  return check.result();
 }
 
 std::optional<Checkpoint> newest_checkpoint(const Region& region) {
@@ -102,14 +148,10 @@ std::expected<Checkpoint, CheckpointError> write_checkpoint(Region& region, cons
   region.memory().write(at + sizeof head, ledger);
   region.memory().write(at + sizeof head + ledger.size(), stream);
 
-  std::vector<std::byte> body = std::move(ledger);
-  body.insert(body.end(), stream.begin(), stream.end());
-  head.body_check = region.key();
-  for (std::size_t done = 0; done < body.size();) {
-    const std::size_t count = std::min<std::size_t>(4096, body.size() - done);
-    head.body_check = store::digest(body.data() + done, count, head.body_check);
-    done += count;
-  }
+  BodyCheck check{region.key()};
+  check.add(ledger);
+  check.add(stream);
+  head.body_check = check.result();
   if (body_check(region, head) != head.body_check) {
     return std::unexpected{CheckpointError::not_written};
   }

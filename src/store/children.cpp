@@ -60,6 +60,17 @@ void rebalance(NodeHeap& heap, Node*& slot) {
   }
 }
 
+// A search tree of the first `count` nodes of the list, which loses them. As deep as the tree.
+Node* take_balanced(Node*& list, std::size_t count) {
+  if (count == 0) return nullptr;
+  Node* const left = take_balanced(list, count / 2);
+  Node* const top = std::exchange(list, list->right);
+  top->left = left;
+  top->right = take_balanced(list, count - count / 2 - 1);
+  update(*top);
+  return top;
+}
+
 // The slots from a search tree's root down to some node: where balance must be restored after a
 // change below.
 class Trail {
@@ -147,6 +158,10 @@ Node* remove_child(NodeHeap& heap, Node*& root, std::string_view name) {
   update(*removed);
   trail.rebalance_upward(heap);
   return removed;
+}
+
+Node* balanced(Node* first, std::size_t count) {
+  return take_balanced(first, count);
 }
 
 ChildCursor::ChildCursor(const Node* root, std::size_t offset) {

@@ -24,6 +24,10 @@ void insert_child(NodeHeap& heap, Node*& root, Node* fresh);
 /// Takes the child called `name` out and returns it: it must exist, and is the caller's now.
 [[nodiscard]] Node* remove_child(NodeHeap& heap, Node*& root, std::string_view name);
 
+/// Makes a search tree of `count` nodes, a list in order of names that is linked through `right`.
+/// Nobody else may share them.
+[[nodiscard]] Node* balanced(Node* first, std::size_t count);
+
 /// Goes through a directory in order of names, from any place in its listing.
 class ChildCursor {
  public:

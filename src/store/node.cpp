@@ -21,14 +21,29 @@ std::size_t block_size(std::size_t name_length, std::size_t value_length) {
   return (size + kBlockStep - 1) / kBlockStep * kBlockStep;
 }
 
+template <class Word>
+Word load(const char* from) {
+  Word word;  // NOLINT: filled by the copy
+  std::memcpy(&word, from, sizeof word);
+  return word;
+}
+
 }  // namespace
 
 std::uint64_t name_prefix(std::string_view name) {
-  std::uint64_t prefix = 0;
-  if (name.empty()) return prefix;
-  std::memcpy(&prefix, name.data(), std::min(name.size(), sizeof(prefix)));
-  if constexpr (std::endian::native == std::endian::little) prefix = __builtin_bswap64(prefix);
-  return prefix;
+  static_assert(std::endian::native == std::endian::little);
+  // Two loads that overlap do for any length what a copy of that length would: this is on the way
+  // of every look-up, once per name.
+  const std::size_t size = name.size();
+  const char* const text = name.data();
+  const auto both_ends = [&]<class Word>(Word) -> std::uint64_t {
+    const std::size_t shift = 8 * (size - sizeof(Word));
+    return load<Word>(text) | std::uint64_t{load<Word>(text + size - sizeof(Word))} << shift;
+  };
+  if (size >= 8) return __builtin_bswap64(load<std::uint64_t>(text));
+  if (size >= 4) return __builtin_bswap64(both_ends(std::uint32_t{}));
+  if (size >= 2) return __builtin_bswap64(both_ends(std::uint16_t{}));
+  return size == 0 ? 0 : std::uint64_t{load<std::uint8_t>(text)} << 56;
 }
 
 std::uint64_t Node::compute_checksum() const {

@@ -39,6 +39,15 @@ bool is_canonical(std::string_view path) {
          has_valid_characters(path);
 }
 
+std::size_t name_start(std::string_view path) {
+  for (std::size_t at = path.size(); at > 0; --at) {
+    const char c = path[at - 1];
+    if (c == '/') return at == path.size() ? 0 : at;
+    if (!kNameCharacters[static_cast<unsigned char>(c)]) return 0;
+  }
+  return 0;
+}
+
 std::string domain_path(DomId domid) {
   std::string path(kDomains);
   path += std::to_string(domid);

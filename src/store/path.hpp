@@ -19,6 +19,10 @@ namespace ppvmm::store {
 /// empty components and not longer than XENSTORE_ABS_PATH_MAX.
 [[nodiscard]] bool is_canonical(std::string_view path);
 
+/// Where the last component of `path` begins, if that is a name of valid characters; 0 if not, and
+/// for "/" and special names. Says nothing about what is before it.
+[[nodiscard]] std::size_t name_start(std::string_view path);
+
 /// "/local/domain/<domid>".
 [[nodiscard]] std::string domain_path(DomId domid);
 

@@ -1,5 +1,6 @@
 // Machine::dump(): the whole state as a migration stream (docs/xenstore-stream.md).
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "store/path.hpp"
@@ -66,40 +67,69 @@ class Dumper {
   }
 
   void nodes() {
+    out_.expect(state_.heap.bytes());  // a node's record is about as long as the node
     std::vector<std::uint64_t> generations;
+    generations.reserve(2 * state_.ledger.nodes());
     const Node& anchor = *state_.tree.anchor();
     walk(
         anchor, anchor, std::string(),
         [&](const Visit& visit) {
           if (visit.path.empty()) return true;
-          out_.begin(RecordType::node_data);
-          out_.u32(0);
-          out_.u32(0);
-          out_.u16(static_cast<std::uint16_t>(visit.path.size() + 1));
-          out_.u16(static_cast<std::uint16_t>(visit.node.value_length));
-          out_.u16(0);
-          node_contents(visit.path, visit.node);
-          out_.finish();
+          committed_node(visit.path, visit.node);
           generations.push_back(visit.node.value_generation);
           generations.push_back(visit.node.children_generation);
           return true;
         },
         [](const Visit&) {});
     begin(OwnRecord::generations);
-    for (const std::uint64_t generation : generations)
-      out_.u64(generation);
+    out_.bytes(std::as_bytes(std::span{generations}));
     out_.finish();
   }
 
-  /// The tail that NODE_DATA and transaction_node share: permissions, path, value.
-  void node_contents(std::string_view path, const Node& node) {
-    const auto& entries = node.permissions->entries;
-    out_.u16(static_cast<std::uint16_t>(entries.size()));
-    for (const Permission& entry : entries) {
-      out_.u8(static_cast<std::uint8_t>(stream::kAccessLetters[entry.access & 3U]));
-      out_.u8(0);
-      out_.u16(entry.domid);
+  /// NODE_DATA of a committed node: nearly all records are this one, so it is made in one piece.
+  void committed_node(std::string_view path, const Node& node) {
+    const auto permissions = permission_bytes(*node.permissions);
+    const std::string_view value = node.value();
+    const stream::NodeHead head{
+        .connection = 0,
+        .transaction = 0,
+        .path_length = static_cast<std::uint16_t>(path.size() + 1),
+        .value_length = static_cast<std::uint16_t>(value.size()),
+        .accesses = 0,
+        .permissions = static_cast<std::uint16_t>(permissions.size() / stream::kPermissionBytes)};
+    const std::size_t length = sizeof head + permissions.size() + head.path_length + value.size();
+    std::byte* to = out_.record(RecordType::node_data, length).data();
+    const auto put = [&to](const void* from, std::size_t size) {
+      if (size != 0) std::memcpy(to, from, size);
+      to += size;
+    };
+    put(&head, sizeof head);
+    put(permissions.data(), permissions.size());
+    put(path.data(), path.size());
+    ++to;  // the NUL is there
+    put(value.data(), value.size());
+  }
+
+  /// As they lie in records of nodes. Valid until the next call.
+  std::span<const std::byte> permission_bytes(const PermissionList& list) {
+    if (&list == permission_list_) return permission_bytes_;
+    permission_list_ = &list;
+    permission_bytes_.clear();
+    for (const Permission& entry : list.entries) {
+      const auto letter = static_cast<std::byte>(stream::kAccessLetters[entry.access & 3U]);
+      permission_bytes_.insert(permission_bytes_.end(), {letter, std::byte{}});
+      const auto domid = std::as_bytes(std::span{&entry.domid, 1});
+      permission_bytes_.insert(permission_bytes_.end(), domid.begin(), domid.end());
     }
+    return permission_bytes_;
+  }
+
+  /// The tail that NODE_DATA and transaction_node share: count of permissions, permissions, path,
+  /// value.
+  void node_contents(std::string_view path, const Node& node) {
+    const auto permissions = permission_bytes(*node.permissions);
+    out_.u16(static_cast<std::uint16_t>(permissions.size() / stream::kPermissionBytes));
+    out_.bytes(permissions);
     out_.terminated(path);
     out_.text(node.value());
   }
@@ -261,6 +291,8 @@ class Dumper {
 
   const State& state_;
   stream::Writer out_;
+  const PermissionList* permission_list_{};  ///< Whose bytes permission_bytes_ are.
+  std::vector<std::byte> permission_bytes_;
 };
 
 }  // namespace

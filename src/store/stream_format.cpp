@@ -46,26 +46,20 @@ void Writer::finish() {
   pad();
 }
 
+std::span<std::byte> Writer::record(RecordType type, std::size_t length) {
+  const std::size_t at = out_.size();
+  out_.resize(at + kRecordHeaderBytes + length + padding(length));
+  const std::uint32_t header[] = {static_cast<std::uint32_t>(type),
+                                  static_cast<std::uint32_t>(length)};
+  static_assert(sizeof header == kRecordHeaderBytes);
+  std::memcpy(out_.data() + at, header, sizeof header);
+  return std::span{out_}.subspan(at + kRecordHeaderBytes, length);
+}
+
 std::vector<std::byte> Writer::end() {
   begin(RecordType::end);
   finish();
   return std::move(out_);
-}
-
-std::span<const std::byte> Fields::bytes(std::size_t count) {
-  if (count > rest_.size()) {
-    ok_ = false;
-    rest_ = {};
-    return {};
-  }
-  const auto taken = rest_.first(count);
-  rest_ = rest_.subspan(count);
-  return taken;
-}
-
-std::string_view Fields::text(std::size_t count) {
-  const auto taken = bytes(count);
-  return {reinterpret_cast<const char*>(taken.data()), taken.size()};
 }
 
 std::string_view Fields::terminated(std::size_t count) {

@@ -81,6 +81,10 @@ class Writer {
   void pad();
   /// Fills in the record's length and pads.
   void finish();
+  /// A whole record whose body is `length` zeros, to be overwritten before the next call.
+  [[nodiscard]] std::span<std::byte> record(RecordType type, std::size_t length);
+  /// About how long the stream will be; saves copying it while it grows.
+  void expect(std::size_t bytes) { out_.reserve(bytes); }
 
   /// The END record, and the stream.
   [[nodiscard]] std::vector<std::byte> end();
@@ -101,8 +105,20 @@ class Fields {
   [[nodiscard]] std::uint32_t u32() { return number<std::uint32_t>(); }
   [[nodiscard]] std::uint64_t u64() { return number<std::uint64_t>(); }
   [[nodiscard]] std::int64_t i64() { return static_cast<std::int64_t>(u64()); }
-  [[nodiscard]] std::span<const std::byte> bytes(std::size_t count);
-  [[nodiscard]] std::string_view text(std::size_t count);
+  [[nodiscard]] std::span<const std::byte> bytes(std::size_t count) {
+    if (count > rest_.size()) {
+      ok_ = false;
+      rest_ = {};
+      return {};
+    }
+    const auto taken = rest_.first(count);
+    rest_ = rest_.subspan(count);
+    return taken;
+  }
+  [[nodiscard]] std::string_view text(std::size_t count) {
+    const auto taken = bytes(count);
+    return {reinterpret_cast<const char*>(taken.data()), taken.size()};
+  }
   /// A string of `count` bytes whose last is the only NUL, which is left out.
   [[nodiscard]] std::string_view terminated(std::size_t count);
   /// A string up to the next NUL, which is left out.

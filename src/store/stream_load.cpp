@@ -24,7 +24,8 @@ bool is_top_level(std::string_view path) {
 
 }  // namespace
 
-Loader::Loader(Options options) : state_{std::make_unique<State>(std::move(options))} {
+Loader::Loader(Options options)
+    : state_{std::make_unique<State>(std::move(options))}, appender_{state_->tree} {
   // A new state has some nodes already. The root and the special nodes there must always be; of
   // the others the stream knows.
   state_->tree.erase("/tool", state_->generation);
@@ -33,6 +34,7 @@ Loader::Loader(Options options) : state_{std::make_unique<State>(std::move(optio
 Outcome Loader::take(const Record& record) {
   const Fields fields{record.body};
   Outcome outcome;
+  if (static_cast<RecordType>(record.type) != RecordType::node_data) appender_.close();
   switch (static_cast<RecordType>(record.type)) {
     case RecordType::connection_data:
       outcome = take_connection(fields);
@@ -169,41 +171,52 @@ Outcome Loader::take_transaction(Fields fields) {
   return {};
 }
 
-std::expected<Loader::NodeContents, StreamError> Loader::read_node(Fields& fields,
-                                                                   std::size_t path_length,
-                                                                   std::size_t value_length,
-                                                                   std::size_t permissions) {
+std::expected<PermissionRef, StreamError> Loader::read_permissions(
+    std::span<const std::byte> bytes) {
+  if (bytes.empty()) return PermissionRef{};
+  if (std::ranges::equal(bytes, permission_bytes_)) return permissions_;
   std::vector<Permission> entries;
-  for (std::size_t i = 0; i < permissions && fields.ok(); ++i) {
+  for (Fields fields{bytes}; fields.left() > 0;) {
     const char letter = static_cast<char>(fields.u8());
     const std::uint8_t flags = fields.u8();
     const DomId domid = fields.u16();
     const auto known = std::ranges::find(kAccessLetters, letter);
     if (known == kAccessLetters.end()) return bad();
-    if ((flags & kStalePermission) != 0 && i > 0) continue;
+    if ((flags & kStalePermission) != 0 && !entries.empty()) continue;
     entries.push_back({domid, static_cast<std::uint8_t>(known - kAccessLetters.begin())});
   }
+  permission_bytes_ = bytes;
+  permissions_ = state_->permissions.intern(entries);
+  return permissions_;
+}
+
+std::expected<Loader::NodeContents, StreamError> Loader::read_node(Fields& fields,
+                                                                   std::size_t path_length,
+                                                                   std::size_t value_length,
+                                                                   std::size_t permissions) {
+  const auto listed = fields.bytes(permissions * kPermissionBytes);
   NodeContents node;
   node.path = fields.terminated(path_length);
   node.value = fields.text(value_length);
-  if (!fields.complete() || !is_canonical(node.path)) return bad();
-  if (node.value.size() > kPayloadMax) return bad();
-  if (!entries.empty()) node.permissions = state_->permissions.intern(entries);
+  if (!fields.complete() || node.value.size() > kPayloadMax) return bad();
+  node.next_in_order = appender_.fits(node.path);
+  if (!node.next_in_order && !is_canonical(node.path)) return bad();
+  auto list = read_permissions(listed);
+  if (!list) return std::unexpected{list.error()};
+  node.permissions = std::move(*list);
   return node;
 }
 
 Outcome Loader::take_node(Fields fields) {
-  const std::uint32_t client = fields.u32();
-  const std::uint32_t transaction = fields.u32();
-  const std::size_t path_length = fields.u16();
-  const std::size_t value_length = fields.u16();
-  (void)fields.u16();  // accesses, of pending nodes
-  const std::size_t permissions = fields.u16();
-  const auto node = read_node(fields, path_length, value_length, permissions);
+  NodeHead head{};
+  const auto bytes = fields.bytes(sizeof head);
+  if (bytes.size() != sizeof head) return bad();
+  std::memcpy(&head, bytes.data(), sizeof head);
+  const auto node = read_node(fields, head.path_length, head.value_length, head.permissions);
   if (!node) return std::unexpected{node.error()};
-  if (client == 0) return add_committed(*node);
-  const Connection* const owner = connection(client);
-  if (owner == nullptr || owner->find_transaction(transaction) == nullptr) {
+  if (head.connection == 0) return add_committed(*node);
+  const Connection* const owner = connection(head.connection);
+  if (owner == nullptr || owner->find_transaction(head.transaction) == nullptr) {
     return std::unexpected{StreamError::dangling};
   }
   return {};
@@ -211,6 +224,11 @@ Outcome Loader::take_node(Fields fields) {
 
 Outcome Loader::add_committed(const NodeContents& node) {
   if (!node.permissions || transaction_ != nullptr) return bad();  // snapshots come last
+  if (node.next_in_order) {
+    appender_.append(node.path, node.value, node.permissions, state_->generation);
+    return {};
+  }
+  appender_.close();
   const bool exists = state_->tree.find(node.path).node != nullptr;
   if (exists) {
     // Only the nodes that every state has may be there, and only once.
@@ -226,6 +244,7 @@ Outcome Loader::add_committed(const NodeContents& node) {
   }
   state_->tree.restore(node.path, node.value, node.permissions, state_->generation,
                        state_->generation);
+  appender_.open(node.path);
   return {};
 }
 
@@ -251,6 +270,8 @@ Outcome Loader::match_tickets() {
 }
 
 std::expected<std::unique_ptr<State>, StreamError> Loader::finish() {
+  appender_.close();
+  permissions_ = {};  // a list that no node has does not outlive the stream
   if (const Outcome outcome = match_tickets(); !outcome) return std::unexpected{outcome.error()};
   const auto& all = state_->connections;
   const std::uint32_t free = all.empty() ? 1 : static_cast<std::uint32_t>(all.back()->id) + 1;

@@ -11,6 +11,7 @@
 
 #include "store/state.hpp"
 #include "store/stream_format.hpp"
+#include "store/tree_appender.hpp"
 
 namespace ppvmm::store::stream {
 
@@ -31,6 +32,7 @@ class Loader {
     std::string_view path;
     std::string_view value;
     PermissionRef permissions;
+    bool next_in_order{};  ///< For the appender.
   };
   struct Generations {
     std::uint64_t value{};
@@ -65,6 +67,8 @@ class Loader {
                                                                    std::size_t path_length,
                                                                    std::size_t value_length,
                                                                    std::size_t permissions);
+  [[nodiscard]] std::expected<PermissionRef, StreamError> read_permissions(
+      std::span<const std::byte> bytes);
   [[nodiscard]] Connection* connection(std::uint32_t id) const {
     return state_->find_connection(ConnId{id});
   }
@@ -73,6 +77,10 @@ class Loader {
   [[nodiscard]] Outcome match_tickets();
 
   std::unique_ptr<State> state_;
+  TreeAppender appender_;  ///< Of the committed tree; open between two NODE_DATA only.
+  /// The latest permissions and the bytes that said them: nearly always the next node's too.
+  std::span<const std::byte> permission_bytes_;
+  PermissionRef permissions_;
   std::vector<std::string_view> given_seen_;  ///< Of the nodes that every state has.
   std::uint32_t next_connection_{};           ///< As the machine record said; 0: it did not.
   Connection* client_{};                      ///< Of the transaction whose own records come now.

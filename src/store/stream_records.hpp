@@ -53,6 +53,20 @@ inline constexpr std::array kCounters{
     &Statistics::refusals,
 };
 
+/// NODE_DATA, before permissions, path and value.
+struct NodeHead {
+  std::uint32_t connection;
+  std::uint32_t transaction;
+  std::uint16_t path_length;  ///< NUL included.
+  std::uint16_t value_length;
+  std::uint16_t accesses;
+  std::uint16_t permissions;
+};
+static_assert(sizeof(NodeHead) == 16);
+
+/// One permission: letter, flags, domid.
+inline constexpr std::size_t kPermissionBytes = 4;
+
 /// NODE_DATA permission letters by Access bits.
 inline constexpr std::array<char, 4> kAccessLetters{'n', 'r', 'w', 'b'};
 /// NODE_DATA, flag of a permission that names a domain which is gone.

@@ -61,6 +61,8 @@ class Tree {
   void erase(std::string_view path, std::uint64_t generation);
 
  private:
+  friend class TreeAppender;
+
   // The slot of an existing node, everything on the way owned.
   Node*& own(std::string_view path);
 
@@ -124,14 +126,20 @@ void walk(const Node& top, const Node& parent, std::string path, Enter enter, Le
 
 template <class Set>
 void Tree::restore_generations(Set set) {
-  walk(
-      *anchor_, *anchor_, std::string(),
-      [&](const Visit& visit) {
-        Node& node = const_cast<Node&>(visit.node);
-        if (&node != anchor_) set(node.value_generation, node.children_generation);
-        return true;
-      },
-      [](const Visit&) {});
+  // Without walk(): nobody needs the paths.
+  std::vector<Node*> rest;
+  const auto push_leftmost = [&rest](Node* node) {
+    for (; node != nullptr; node = node->left)
+      rest.push_back(node);
+  };
+  push_leftmost(anchor_->children);
+  while (!rest.empty()) {
+    Node* const node = rest.back();
+    rest.pop_back();
+    set(node->value_generation, node->children_generation);
+    push_leftmost(node->right);     // later: the names behind it
+    push_leftmost(node->children);  // before them: what is below it
+  }
 }
 
 }  // namespace ppvmm::store
