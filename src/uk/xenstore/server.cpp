@@ -138,6 +138,8 @@ void Server::on_pulse(void* server) {
 
 void Server::pass() {
   kicked_ = false;
+  // Seen by root if we never come to the end of this pass.
+  kernel::vitals::waiting(component_, 1);
   if (time_is_due_ || pulse_is_due_) primary_.kick_halves();
   tell_time();
   report_introductions();
@@ -154,6 +156,7 @@ void Server::pass() {
   pass_on_reports();
   write_log(primary_.machine());
   arm_timer(run);
+  kernel::vitals::waiting(component_, work_waits() ? 1 : 0);
 }
 
 void Server::tell_time() {
