@@ -20,7 +20,7 @@ constexpr std::size_t kPage = 4096;
 /// Records applied between two looks at events.
 constexpr std::uint64_t kBudget = 256;
 /// How often it looks: at the latest kSlow after something happened, and kFast while much does.
-constexpr kernel::Nanoseconds kFast = 4 * kernel::time::kMillisecond;
+constexpr kernel::Nanoseconds kFast = 8 * kernel::time::kMillisecond;
 constexpr kernel::Nanoseconds kSlow = 32 * kernel::time::kMillisecond;
 
 std::byte* take_region(const Settings& settings, std::size_t pages) {

@@ -38,7 +38,8 @@ struct Good {
     }
     static_cast<void>(primary.connect(0, 1, 1, page.shared()));
     store::ClientRing client{*reinterpret_cast<store::RingPage*>(page.bytes().data())};
-    auto backup = Backup::open(*Region::open(regions[0].shared()), {}, CheckpointPolicy{4, 1});
+    auto backup = Backup::open(*Region::open(regions[0].shared()), {},
+                               CheckpointPolicy{.min_records = 4, .records_per_node = 0});
     for (std::uint32_t i = 0; i < 40; ++i) {
       const auto type = i % 5 == 4 ? store::MessageType::watch : store::MessageType::write;
       const auto request =
@@ -68,7 +69,8 @@ void patch(std::span<std::byte> memory, std::span<const std::uint8_t> patches) {
 void live_on(std::array<test::Memory, kBackups>& regions, test::Memory& page) {
   for (test::Memory& memory : regions) {
     if (auto region = Region::open(memory.shared())) {
-      if (auto backup = Backup::open(std::move(*region), {}, CheckpointPolicy{4, 1})) {
+      if (auto backup = Backup::open(std::move(*region), {},
+                                     CheckpointPolicy{.min_records = 4, .records_per_node = 0})) {
         static_cast<void>(backup->step(1000));
         static_cast<void>(backup->scrub());
       }

@@ -51,7 +51,7 @@ class RecoveryTest : public ::testing::Test {
   void open_backups() {
     for (std::size_t i = 0; i < kBackups; ++i) {
       auto opened = Backup::open(*Region::open(memories_[i].shared()), store::Options{},
-                                 CheckpointPolicy{8, 100});
+                                 CheckpointPolicy{.min_records = 8, .records_per_node = 0});
       ASSERT_TRUE(opened);
       backups_[i].emplace(std::move(*opened));
     }
