@@ -5,6 +5,7 @@
 
 #include "abi/hypercall.hpp"
 #include "kernel/console.hpp"
+#include "kernel/contain.hpp"
 #include "kernel/events.hpp"
 #include "kernel/layout.hpp"
 #include "kernel/panic.hpp"
@@ -76,6 +77,7 @@ void panic(std::string_view message, abi::FaultKind kind) {
   trap.frame_pointer = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
   trap.rsp = trap.frame_pointer;
   trap.message = message;
+  if (contain_trap(trap)) land_contained();
   die(trap);
 }
 

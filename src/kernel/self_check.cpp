@@ -41,7 +41,8 @@ bool null_is_not_mapped() {
 bool guards_are_not_mapped() {
   return traps::read_traps(address_of(&ppvmm_main_guard[0]) + kPage - 1) &&
          traps::read_traps(address_of(&ppvmm_trap_guard[0]) + kPage - 1) &&
-         traps::read_traps(address_of(&ppvmm_nested_guard[0]) + kPage - 1);
+         traps::read_traps(address_of(&ppvmm_nested_guard[0]) + kPage - 1) &&
+         traps::read_traps(address_of(&ppvmm_contained_guard[0]) + kPage - 1);
 }
 
 bool heap_gives_and_takes() {

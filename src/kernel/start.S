@@ -95,10 +95,12 @@ trap_common:
     movl trap_depth(%rip), %ecx
     xorl %ebp, %ebp
     call ppvmm_trap
-    /* Returns only when a probe expected this trap (0), or when it belongs to the life before (1). */
+    /* Returns only when a probe expected this trap (0), when it belongs to the life before (1), or when it ends
+     * contained code (2). */
     movl $0, trap_depth(%rip)
-    testl %eax, %eax
-    jnz ppvmm_reentry
+    cmpl $1, %eax
+    je ppvmm_reentry
+    ja ppvmm_contain_land
     movq probe_stack(%rip), %rsp
     movq probe_frame(%rip), %rbp
     movq $0, probe_stack(%rip)
@@ -129,6 +131,42 @@ trap_hopeless:
     probe ppvmm_probe_write, movb %sil, (%rdi)
     probe ppvmm_probe_call, call *%rdi
 
+/* int ppvmm_contain(void (*code)(void*), void* context): calls code(context) on the stack of contained code. 0: it came
+ * back; 1: it ended in ppvmm_contain_land, from wherever it was. ppvmm_contained is the way back, 0 outside. */
+    .globl ppvmm_contain
+    .type ppvmm_contain, @function
+ppvmm_contain:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, ppvmm_contained(%rip)
+    movabsq $ppvmm_contained_stack, %rsp
+    movq %rdi, %rax
+    movq %rsi, %rdi
+    xorl %ebp, %ebp                 /* the end of every backtrace */
+    call *%rax
+    xorl %eax, %eax
+1:  movq ppvmm_contained(%rip), %rsp
+    movq $0, ppvmm_contained(%rip)
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+    .size ppvmm_contain, . - ppvmm_contain
+    .globl ppvmm_contain_land
+ppvmm_contain_land:
+    movabsq $ppvmm_contained_stack, %rsp
+    pushq $0x2                      /* DF, TF, AC, NT clear */
+    popfq
+    movl $1, %eax
+    jmp 1b
+
 /* Event upcall. Events are masked while ordinary code runs; an upcall comes only while SCHEDOP_block has them unmasked.
  * Nothing is done here: the event loop looks at the pending bits itself. Xen masked events when it delivered, and the
  * way back is taken without a hypercall so that they stay masked: the return address goes right below the interrupted
@@ -153,6 +191,8 @@ ppvmm_upcall:
     .globl ppvmm_probe_armed
 ppvmm_probe_armed:
 probe_stack: .quad 0
+    .globl ppvmm_contained
+ppvmm_contained: .quad 0
 probe_frame: .quad 0
 trap_rax:    .quad 0
 trap_vector: .long 0

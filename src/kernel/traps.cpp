@@ -4,6 +4,7 @@
 
 #include "abi/hypercall.hpp"
 #include "kernel/console.hpp"
+#include "kernel/contain.hpp"
 #include "kernel/fault.hpp"
 #include "kernel/layout.hpp"
 #include "kernel/panic.hpp"
@@ -28,6 +29,7 @@ constexpr std::size_t kStubBytes = 16;
 constexpr std::uint32_t kPageFault = 14;
 constexpr int kLandInProbe = 0;
 constexpr int kEnterAgain = 1;
+constexpr int kLandContained = 2;
 /// Vectors for which the processor pushes an error code (Intel SDM vol. 3, table 6-1, and 21, #CP).
 constexpr std::uint32_t kWithErrorCode =
     1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17 | 1u << 21;
@@ -71,7 +73,7 @@ bool call_traps(std::uint64_t address) {
 }  // namespace ppvmm::kernel
 
 /// From start.S, on the trap stack. `frame` is what Xen pushed above rcx and r11. Returns 0 to land
-/// in the armed probe, 1 to enter again.
+/// in the armed probe, 1 to enter again, 2 to end contained code.
 int ppvmm_trap(const ppvmm::kernel::SavedRegisters* registers, const std::uint64_t* frame,
                std::uint32_t vector, std::uint32_t depth) {
   using namespace ppvmm;
@@ -97,5 +99,6 @@ int ppvmm_trap(const ppvmm::kernel::SavedRegisters* registers, const std::uint64
     const auto& shared = *at<const shared_info_t>(address_of(&ppvmm_shared_info[0]));
     trap.cr2 = shared.vcpu_info[0].arch.cr2;
   }
+  if (depth == 1 && contain_trap(trap)) return kLandContained;
   die(trap);
 }
