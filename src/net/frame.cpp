@@ -26,6 +26,7 @@ bool Frame::append(Buffer&& buffer, std::size_t offset, std::size_t length) {
                                       .offset = static_cast<std::uint16_t>(offset),
                                       .length = static_cast<std::uint16_t>(length)};
   record.length += static_cast<std::uint32_t>(length);
+  pool_->owners_[buffer.index_] = 0;  // the frame's owner counts now
   buffer.pool_ = nullptr;
   return true;
 }
@@ -67,6 +68,7 @@ Frame Frame::share() const {
   Frame copy = pool_->frame();
   if (!copy) return copy;
   pool_->records_[copy.index_] = pool_->records_[index_];
+  pool_->records_[copy.index_].owner = pool_->owner_;
   for (const Fragment& fragment : fragments())
     pool_->hold(fragment.buffer);
   return copy;
@@ -109,7 +111,11 @@ void Frame::reset() {
 }
 
 BufferPool::BufferPool(std::byte* memory, std::span<const DmaAddress> pages, std::size_t frames)
-    : memory_(memory), pages_(pages), holders_(pages.size()), records_(frames) {
+    : memory_(memory),
+      pages_(pages),
+      holders_(pages.size()),
+      owners_(pages.size()),
+      records_(frames) {
   free_buffers_.reserve(pages.size());
   free_records_.reserve(frames);
   for (std::size_t i = pages.size(); i-- > 0;)
@@ -126,6 +132,7 @@ Buffer BufferPool::take() {
   const std::uint32_t index = free_buffers_.back();
   free_buffers_.pop_back();
   holders_[index] = 1;
+  owners_[index] = owner_;
   return Buffer{this, index};
 }
 
@@ -142,6 +149,7 @@ Frame BufferPool::frame() {
   record.length = 0;
   record.count = 0;
   record.used = true;
+  record.owner = owner_;
   return Frame{this, index};
 }
 
@@ -168,6 +176,7 @@ BufferPool::Statistics BufferPool::statistics() const {
 }
 
 void BufferPool::release(std::uint32_t buffer) {
+  owners_[buffer] = 0;
   if (--holders_[buffer] == 0) free_buffers_.push_back(buffer);
 }
 
@@ -178,6 +187,30 @@ void BufferPool::release_record(std::uint32_t index) {
   record.count = 0;
   record.used = false;
   free_records_.push_back(index);
+}
+
+void BufferPool::give(const Frame& frame, std::uint8_t owner) {
+  if (frame.pool_ == this) records_[frame.index_].owner = owner;
+}
+
+std::size_t BufferPool::reclaim_owned(std::uint8_t owner) {
+  const std::size_t before = free_buffers_.size();
+  // Counts first, then both lists out of them.
+  for (Record& record : records_) {
+    if (!record.used || record.owner != owner) continue;
+    for (std::size_t i = 0; i < std::min<std::size_t>(record.count, kFragmentsMax); ++i) {
+      const std::uint32_t buffer = record.fragments[i].buffer;
+      if (buffer < holders_.size() && holders_[buffer] > 0) --holders_[buffer];
+    }
+    record.used = false;
+  }
+  for (std::size_t i = 0; i < owners_.size(); ++i) {
+    if (owners_[i] != owner) continue;
+    owners_[i] = 0;
+    holders_[i] = 0;
+  }
+  end_reclaim();
+  return free_buffers_.size() - std::min(before, free_buffers_.size());
 }
 
 void BufferPool::begin_reclaim() {

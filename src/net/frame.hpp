@@ -175,11 +175,20 @@ class BufferPool {
     return memory_ + std::size_t{buffer} * kBufferBytes;
   }
 
-  /// After a component that held frames and buffers died without giving them back: everything that
-  /// is in none of `live` becomes free, and counts are made anew. Handles that the dead component
-  /// held must never be used again, not even destroyed: its memory is abandoned as it is.
-  /// `visit(mark)` is called once and calls `mark(const Frame&)` and `mark(const Buffer&)` for
-  /// every handle that lives on.
+  /// Whose the handles are that are made from now on: 0 is everybody's, others are components that
+  /// may die with what they hold. Returns who it was before.
+  std::uint8_t enter(std::uint8_t owner) { return std::exchange(owner_, owner); }
+  /// The frame changes hands.
+  void give(const Frame& frame, std::uint8_t owner);
+  /// The component died: what was its own becomes free, and the free lists are made anew, for it
+  /// may have died while it changed them. Its handles must never be used again, not even destroyed.
+  /// Returns how many buffers came back.
+  std::size_t reclaim_owned(std::uint8_t owner);
+
+  /// The same without owners: everything that is in none of `live` becomes free, and counts are
+  /// made anew. Handles that the dead component held must never be used again, not even destroyed:
+  /// its memory is abandoned as it is. `visit(mark)` is called once and calls `mark(const Frame&)`
+  /// and `mark(const Buffer&)` for every handle that lives on.
   template <typename Visit>
   void reclaim(Visit visit) {
     begin_reclaim();
@@ -208,6 +217,7 @@ class BufferPool {
     std::uint32_t length{};
     std::uint16_t count{};
     bool used{};
+    std::uint8_t owner{};
   };
 
   void hold(std::uint32_t buffer) { ++holders_[buffer]; }
@@ -221,6 +231,8 @@ class BufferPool {
   std::byte* memory_;
   std::span<const DmaAddress> pages_;
   std::vector<std::uint32_t> holders_;  ///< By buffer: handles and frame pieces that hold it.
+  std::vector<std::uint8_t> owners_;    ///< By buffer: whose, while it is in no frame.
+  std::uint8_t owner_{};
   std::vector<std::uint32_t> free_buffers_;
   std::vector<Record> records_;
   std::vector<std::uint32_t> free_records_;

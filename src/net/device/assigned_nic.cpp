@@ -92,7 +92,7 @@ AssignedNic::open(pci::Frontend& frontend, const pci::Device& device, std::uint3
   self->resources_.capabilities = self->capabilities_;
   self->resources_.pool = &pool;
   self->resources_.client = &client;
-  auto made = driver->create(self->resources_);
+  auto made = ContainedNic::create(*driver, self->resources_, kernel::vitals::component("driver"));
   if (!made) {
     kernel::log(kernel::Level::error, "nic: ", net::text_of(made.error()));
     co_return std::unexpected(Error::driver);
@@ -127,14 +127,6 @@ void AssignedNic::on_event(void* self, std::uint32_t) {
   auto& card = *static_cast<AssignedNic*>(self);
   card.handler_(card.context_);
   kernel::events::eoi(card.pirq_);
-}
-
-std::expected<void, NicError> AssignedNic::replace_driver() {
-  (void)nic_.release();
-  auto made = driver_->create(resources_);
-  if (!made) return std::unexpected(made.error());
-  nic_ = std::move(*made);
-  return {};
 }
 
 }  // namespace ppvmm::net::device

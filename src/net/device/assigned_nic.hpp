@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernel/task.hpp"
+#include "net/device/contained_nic.hpp"
 #include "net/device/mmio.hpp"
 #include "net/nic/drivers.hpp"
 #include "pci/frontend.hpp"
@@ -44,14 +45,15 @@ class AssignedNic {
   AssignedNic(const AssignedNic&) = delete;
   AssignedNic& operator=(const AssignedNic&) = delete;
 
-  [[nodiscard]] Nic& nic() { return *nic_; }
+  /// The driver, contained: it may die alone (contained_nic.hpp).
+  [[nodiscard]] ContainedNic& nic() { return *nic_; }
   [[nodiscard]] const pci::Device& device() const { return device_; }
   /// Sets who is told of interrupts; null: nobody, and they stay pending.
   void on_interrupt(Handler handler, void* context);
 
-  /// After the driver itself died: abandons it as it is, without its destructor, and makes a new
-  /// one over the same device, not started. What it held has to be found by BufferPool::reclaim().
-  [[nodiscard]] std::expected<void, NicError> replace_driver();
+  /// Throws the driver away as it is, without running any of its code, and makes a new one over the
+  /// same device, not started. What it held comes back to the pool.
+  [[nodiscard]] std::expected<void, NicError> replace_driver() { return nic_->replace(); }
 
   /// The card's registers, for whoever wants to do something to it from outside the driver (tests,
   /// fault drills).
@@ -73,7 +75,7 @@ class AssignedNic {
   std::vector<nic::DmaPage> pages_;
   std::vector<nic::VendorCapability> capabilities_;
   nic::Resources resources_;
-  std::unique_ptr<Nic> nic_;
+  std::unique_ptr<ContainedNic> nic_;
   std::uint32_t pirq_{};
   std::uint32_t port_{};
   Handler handler_{};

@@ -8,8 +8,10 @@
 ///   stick         stops the transmitter behind the driver's back
 ///   restart       restarts the driver
 ///   replace       throws the driver away as if it had died, and makes a new one
+///   damage        overwrites the driver's own memory
 ///   statistics    logs what the driver counted
 #include <charconv>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -156,12 +158,6 @@ void Host::work() {
 std::expected<void, net::NicError> Host::replace() {
   const auto made = card_->replace_driver();
   if (!made) return made;
-  memory_->pool().reclaim([&](const net::BufferPool::Marker& mark) {
-    for (const net::Frame& frame : held_)
-      mark(frame);
-    for (const net::Frame& frame : given_)
-      mark(frame);
-  });
   return card_->nic().start();
 }
 
@@ -199,8 +195,13 @@ kernel::task::Task<> Host::watch_over() {
     const net::NicHealth now = card_->nic().health();
     const bool stuck = before && now.stuck_since(*before);
     before = now;
-    if (!stuck) continue;
-    log(Level::warning, "nic: stuck, ", now.accepted - now.sent, " frames wait");
+    if (!stuck && !now.device_error) continue;
+    if (stuck) {
+      log(Level::warning, "nic: stuck, ", now.accepted - now.sent, " frames wait");
+    } else {
+      log(Level::warning, "nic: device or driver in error, driver deaths ", card_->nic().deaths(),
+          ", buffers free ", memory_->pool().statistics().free_buffers);
+    }
     restart(false);
     before.reset();
   }
@@ -242,6 +243,10 @@ kernel::task::Task<> Host::obey() {
       card_->registers(0).write32(static_cast<std::size_t>(e::Reg::tctl), e::tctl::kPadShort);
     } else if (*order == "restart" || *order == "replace") {
       restart(*order == "replace");
+    } else if (*order == "damage") {
+      // Every pointer in the driver's object becomes one that leads nowhere.
+      std::memset(card_->nic().driver_memory(), 0xA5, 4096);
+      log(Level::info, "nic: driver damaged");
     } else if (*order == "statistics") {
       const net::NicStatistics s = card_->nic().statistics();
       log(Level::info, "nic: statistics rx ", s.rx_packets, " tx ", s.tx_packets, " errors ",

@@ -152,5 +152,37 @@ TEST_F(FrameTest, WhatADeadComponentHeldComesBack) {
   EXPECT_EQ(also_kept.length(), 2 * kBufferBytes);
 }
 
+TEST_F(FrameTest, WhatADeadOwnerHeldComesBackAndNothingElse) {
+  constexpr std::uint8_t kDriver = 7;
+  Frame kept = pool_.frame_of(2 * kBufferBytes);
+  Buffer kept_buffer = pool_.take();
+  alignas(Frame) std::byte dead_frames[3 * sizeof(Frame)];
+  alignas(Buffer) std::byte dead_buffers[2 * sizeof(Buffer)];
+
+  // What the driver takes itself, a frame it was given, and one that it gave away.
+  EXPECT_EQ(pool_.enter(kDriver), 0);
+  new (&dead_frames[0]) Frame(pool_.frame_of(3 * kBufferBytes));
+  new (&dead_buffers[0]) Buffer(pool_.take());
+  new (&dead_buffers[sizeof(Buffer)]) Buffer(pool_.take());
+  Frame received = pool_.frame();
+  ASSERT_TRUE(received.append(pool_.take(), 0, 10));
+  EXPECT_EQ(pool_.enter(0), kDriver);
+  pool_.give(received, 0);
+  Frame sent = kept.share();
+  pool_.give(sent, kDriver);
+  new (&dead_frames[sizeof(Frame)]) Frame(std::move(sent));
+  EXPECT_EQ(pool_.statistics().free_buffers, kBuffers - 9);
+
+  EXPECT_EQ(pool_.reclaim_owned(kDriver), 5u);
+  EXPECT_EQ(pool_.statistics().free_buffers, kBuffers - 4);
+  EXPECT_EQ(pool_.statistics().free_frames, 6u);
+  EXPECT_EQ(pool_.reclaim_owned(kDriver), 0u);
+  EXPECT_EQ(received.length(), 10u);
+  received.reset();
+  kept_buffer.reset();
+  kept.reset();
+  EXPECT_EQ(pool_.statistics().free_buffers, kBuffers);
+}
+
 }  // namespace
 }  // namespace ppvmm::net
