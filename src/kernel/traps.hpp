@@ -1,5 +1,5 @@
-/// Exceptions: all are the end of an incarnation, except where a probe expects one, and in contained
-/// code (contain.hpp).
+/// Exceptions: all are the end of an incarnation, except where a probe expects one, and in
+/// contained code (contain.hpp).
 ///
 /// Each vector 0..31 and Xen's failsafe callback has a stub (start.S) that moves to a stack of the
 /// runtime's own in its first instructions. Xen pushes its frame on the stack in use first, so the
