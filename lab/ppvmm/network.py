@@ -61,7 +61,9 @@ class Network:
 
     def add_tool(self, name: str, program: Path) -> None:
         """A program of the build that commands out here find by its name."""
-        (Path(self._tools.name) / name).symlink_to(program.resolve())
+        place = Path(self._tools.name) / name
+        if not place.exists():  # a target may be named twice
+            place.symlink_to(program.resolve())
 
     def command(self, line: str) -> list[str]:
         """The arguments of a process that runs the shell command `line` in the namespace."""
