@@ -36,8 +36,23 @@ def ring() -> dict[str, bytes]:
     }
 
 
+def netback() -> dict[str, bytes]:
+    def at(what: int, offset: int, data: bytes) -> bytes:
+        return bytes([what]) + struct.pack(">H", offset) + bytes([len(data)]) + data
+
+    request = struct.pack("<IHHHH", 100, 0, 0, 0, 60)
+    endless = struct.pack("<IHHHH", 100, 0, 4, 0, 60)
+    return {
+        "send": at(0, 64, request) + at(0x80, 0, struct.pack("<I", 1)),
+        "indexes": at(0x80, 0, struct.pack("<I", 0x80000000)) + at(3, 0, struct.pack("<I", 0xFFFFFFFF)),
+        "chain": b"".join(at(0, 64 + 12 * i, endless) for i in range(40)) + at(0x80, 0, struct.pack("<I", 40)),
+        "reborn": bytes([4, 2, 3, 20, 9, 0]) + b"\x87" + at(0, 24, struct.pack("<II", 5, 5 ^ 0x5050764D)) + b"\x87",
+        "grants": bytes([5, 0, 5, 1, 4, 2, 3, 100, 9, 0, 4, 255, 3, 2, 250, 9]) + b"\x86",
+    }
+
+
 def main() -> int:
-    for target, seeds in {"wire": wire(), "ring": ring()}.items():
+    for target, seeds in {"wire": wire(), "ring": ring(), "netback": netback()}.items():
         folder = HERE / target
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in seeds.items():

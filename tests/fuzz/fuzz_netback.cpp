@@ -1,0 +1,136 @@
+/// Fuzzes a guest's shared rings: the input overwrites parts of them, and takes grants away,
+/// between the data path's passes, while two honest guests talk. They must not feel it.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "fuzz/script.hpp"
+#include "net/netback/data_path.hpp"
+#include "support/net_guest.hpp"
+#include "support/net_wire.hpp"
+
+namespace ppvmm::fuzz {
+namespace {
+
+using namespace ppvmm::net;
+
+constexpr std::size_t kBuffers = 512;
+constexpr std::uint64_t kStepNs = 1'000'000;
+
+void require(bool truth) {
+  if (!truth) __builtin_trap();
+}
+
+struct World {
+  std::vector<std::byte> memory = std::vector<std::byte>(kBuffers * kBufferBytes);
+  std::vector<DmaAddress> dma = std::vector<DmaAddress>(kBuffers);
+  BufferPool pool{memory.data(), dma, kBuffers};
+  test::FakeXen xen{pool};
+  test::Wire wire;
+  test::Guest left{xen, 1};
+  test::Guest right{xen, 2};
+  test::Guest hostile{xen, 3};
+  std::unique_ptr<DataPath> path;
+  PortId hostile_port{};
+  std::uint64_t now{1};
+
+  PortId add(test::Guest& guest) {
+    const QueuePages pages{.tx = guest.tx_page(), .rx = guest.rx_page()};
+    VifSettings settings{.domid = guest.domid(),
+                         .handle = 0,
+                         .mac = test::mac(static_cast<std::uint8_t>(guest.domid())),
+                         .rate = {},
+                         .only_own = false,
+                         .ipv4 = {},
+                         .scatter_gather = true,
+                         .abilities = {true, false, true, false}};
+    return path->add_vif(std::move(settings), {&pages, 1}, now).value_or(0);
+  }
+  /// A life of the data path: the honest guests can always be connected.
+  void be_born() {
+    path.reset();
+    wire.ring.clear();
+    path = std::make_unique<DataPath>(pool, xen, DataPath::Limits{});
+    require(add(left) != 0 && add(right) != 0);
+    hostile_port = add(hostile);
+    path->set_nic(&wire);
+  }
+  void run() {
+    now += kStepNs;
+    for (PortId port = 1; port < 4; ++port)
+      path->kick(port, 0);
+    // The fuzzer may leave endless work for the hostile one; the passes are bounded each.
+    for (int i = 0; i < 3; ++i)
+      (void)path->run(now);
+    wire.send_all(*path);
+    (void)path->run(now);
+    (void)path->take_notifications();
+    (void)path->take_offences();
+  }
+  /// What honest guests send to each other arrives.
+  void talk() {
+    const test::Bytes packet = test::ethernet(2, 1, 700, static_cast<unsigned>(now));
+    require(left.send(packet, 300));
+    // The hostile one may hold buffers, but not for longer than the data path's patience.
+    for (int i = 0; i < 3 && left.unanswered() > 0; ++i) {
+      run();
+      now += DataPath::kPatienceNs;
+      require(left.reap());
+    }
+    require(left.unanswered() == 0);
+    std::vector<test::Received> got;
+    require(right.receive(got) && !got.empty());
+    require(std::ranges::any_of(got, [&](const auto& each) { return each.bytes == packet; }));
+  }
+};
+
+void run(Script script) {
+  World world;
+  world.be_born();
+  while (!script.done()) {
+    const std::uint8_t what = script.byte();
+    switch (what % 8) {
+      case 0:  // anything anywhere in the TX ring
+      case 1:
+      case 2:
+      case 3: {  // ... or in the RX ring
+        std::byte* const page = what % 8 < 3 ? world.hostile.tx_page() : world.hostile.rx_page();
+        const std::size_t offset = (std::size_t{script.byte()} << 8 | script.byte()) % 4096;
+        const auto bytes = script.bytes(script.byte());
+        std::memcpy(page + offset, bytes.data(), std::min(bytes.size(), 4096 - offset));
+        break;
+      }
+      case 4:  // believable requests
+        (void)world.hostile.send(
+            test::ethernet(script.byte(), script.byte(), 14 + std::size_t{script.byte()} * 40),
+            1 + std::size_t{script.byte()} * 16 % 4096, static_cast<std::uint16_t>(script.byte()));
+        break;
+      case 5:
+        world.xen.revoke(3, test::Guest::ref_of(script.byte() * 2u));
+        break;
+      case 6: {
+        std::vector<test::Received> got;
+        (void)world.hostile.receive(got);
+        (void)world.hostile.reap();
+        break;
+      }
+      default:
+        world.be_born();
+        break;
+    }
+    world.run();
+    if (what >= 0x80) world.talk();
+  }
+  world.talk();
+  world.path.reset();
+  world.wire.ring.clear();
+  require(world.pool.statistics().free_buffers == kBuffers);
+}
+
+}  // namespace
+}  // namespace ppvmm::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  ppvmm::fuzz::run({{reinterpret_cast<const std::byte*>(data), size}});
+  return 0;
+}
