@@ -16,6 +16,8 @@ DOM0_TOOLS = ["xl", "xenstored", "oxenstored", "xenconsoled", "xenconsole", "xen
 STORE_TOOLS = ["xenstore", *(f"xenstore-{verb}" for verb in ("chmod exists list ls read rm watch write".split()))]
 DOM0_MODULES = ["xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd", "xenfs", "xen-netback", "xen-blkback",
                 "virtio_pci", "virtio_console", "loop", "bridge", "xen-pciback"]
+# Carried along and listed in /etc/modules.more, for scenarios in which dom0 itself drives a card.
+DOM0_MORE_MODULES = ["e1000e"]
 GUEST_MODULES = ["xen-netfront", "xen-blkfront", "xen-pcifront", "e1000e", "nvme"]
 
 
@@ -83,7 +85,7 @@ class Builder:
 def dom0(image: Image) -> Path:
     """The archive of dom0, without anything of ours but its start script."""
     start = (LAB / "dom0/init").read_bytes()
-    return _cached("dom0", [image.key, start, *DOM0_TOOLS, *DOM0_MODULES], lambda: _dom0(image, start))
+    return _cached("dom0", [image.key, start, *DOM0_TOOLS, *DOM0_MODULES, *DOM0_MORE_MODULES], lambda: _dom0(image, start))
 
 
 def guest(image: Image) -> Path:
@@ -101,6 +103,7 @@ def _dom0(image: Image, start: bytes) -> bytes:
     for tool in STORE_TOOLS:
         builder.program(f"usr/bin/{tool}", root / "usr/bin" / tool)
     builder.modules(DOM0_MODULES, "etc/modules")
+    builder.modules(DOM0_MORE_MODULES, "etc/modules.more")
     for script in sorted((root / "etc/xen/scripts").iterdir()):
         archive.copy(f"etc/xen/scripts/{script.name}", script)
     for name in ("xl.conf", "oxenstored.conf"):

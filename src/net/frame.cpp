@@ -31,6 +31,34 @@ bool Frame::append(Buffer&& buffer, std::size_t offset, std::size_t length) {
   return true;
 }
 
+bool Frame::absorb(Frame&& other, std::size_t skip) {
+  if (other.pool_ != pool_ || other.index_ == index_) return false;
+  BufferPool::Record& mine = pool_->records_[index_];
+  BufferPool::Record& theirs = pool_->records_[other.index_];
+  if (skip >= theirs.length) return false;
+  std::uint16_t first = 0;
+  std::size_t within = skip;
+  while (within >= theirs.fragments[first].length)
+    within -= theirs.fragments[first++].length;
+  const auto pieces = static_cast<std::uint16_t>(theirs.count - first);
+  if (mine.count + pieces > kFragmentsMax ||
+      mine.length + (theirs.length - skip) > kFrameBytesMax) {
+    return false;
+  }
+  for (std::uint16_t i = first; i < theirs.count; ++i) {
+    Fragment piece = theirs.fragments[i];
+    pool_->hold(piece.buffer);
+    if (i == first) {
+      piece.offset = static_cast<std::uint16_t>(piece.offset + within);
+      piece.length = static_cast<std::uint16_t>(piece.length - within);
+    }
+    mine.fragments[mine.count++] = piece;
+  }
+  mine.length += theirs.length - static_cast<std::uint32_t>(skip);
+  other.reset();
+  return true;
+}
+
 std::span<const Fragment> Frame::fragments() const {
   const BufferPool::Record& record = pool_->records_[index_];
   return {record.fragments.data(), record.count};

@@ -114,6 +114,9 @@ class Frame {
   /// if there are kFragmentsMax pieces, the piece is empty or does not lie in the buffer, the
   /// frame would grow beyond kFrameBytesMax, or the buffer is another pool's.
   [[nodiscard]] bool append(Buffer&& buffer, std::size_t offset, std::size_t length);
+  /// Takes over what another frame of the same pool has from its byte `skip` on, at our end. False,
+  /// and both stay as they are, if that would be too many pieces or bytes, or nothing is left.
+  [[nodiscard]] bool absorb(Frame&& other, std::size_t skip);
   [[nodiscard]] std::span<const Fragment> fragments() const;
   [[nodiscard]] std::uint32_t length() const;
   [[nodiscard]] std::span<std::byte> bytes(const Fragment& fragment) const;

@@ -13,6 +13,7 @@ namespace ppvmm::fuzz {
 namespace {
 
 using namespace ppvmm::net;
+namespace nt = ppvmm::net::test;
 
 constexpr std::size_t kBuffers = 512;
 constexpr std::uint64_t kStepNs = 1'000'000;
@@ -25,20 +26,20 @@ struct World {
   std::vector<std::byte> memory = std::vector<std::byte>(kBuffers * kBufferBytes);
   std::vector<DmaAddress> dma = std::vector<DmaAddress>(kBuffers);
   BufferPool pool{memory.data(), dma, kBuffers};
-  test::FakeXen xen{pool};
-  test::Wire wire;
-  test::Guest left{xen, 1};
-  test::Guest right{xen, 2};
-  test::Guest hostile{xen, 3};
+  nt::FakeXen xen{pool};
+  nt::Wire wire;
+  nt::Guest left{xen, 1};
+  nt::Guest right{xen, 2};
+  nt::Guest hostile{xen, 3};
   std::unique_ptr<DataPath> path;
   PortId hostile_port{};
   std::uint64_t now{1};
 
-  PortId add(test::Guest& guest) {
+  PortId add(nt::Guest& guest) {
     const QueuePages pages{.tx = guest.tx_page(), .rx = guest.rx_page()};
     VifSettings settings{.domid = guest.domid(),
                          .handle = 0,
-                         .mac = test::mac(static_cast<std::uint8_t>(guest.domid())),
+                         .mac = nt::mac(static_cast<std::uint8_t>(guest.domid())),
                          .rate = {},
                          .only_own = false,
                          .ipv4 = {},
@@ -69,7 +70,7 @@ struct World {
   }
   /// What honest guests send to each other arrives.
   void talk() {
-    const test::Bytes packet = test::ethernet(2, 1, 700, static_cast<unsigned>(now));
+    const nt::Bytes packet = nt::ethernet(2, 1, 700, static_cast<unsigned>(now));
     require(left.send(packet, 300));
     // The hostile one may hold buffers, but not for longer than the data path's patience.
     for (int i = 0; i < 3 && left.unanswered() > 0; ++i) {
@@ -78,7 +79,7 @@ struct World {
       require(left.reap());
     }
     require(left.unanswered() == 0);
-    std::vector<test::Received> got;
+    std::vector<nt::Received> got;
     require(right.receive(got) && !got.empty());
     require(std::ranges::any_of(got, [&](const auto& each) { return each.bytes == packet; }));
   }
@@ -102,14 +103,14 @@ void run(Script script) {
       }
       case 4:  // believable requests
         (void)world.hostile.send(
-            test::ethernet(script.byte(), script.byte(), 14 + std::size_t{script.byte()} * 40),
+            nt::ethernet(script.byte(), script.byte(), 14 + std::size_t{script.byte()} * 40),
             1 + std::size_t{script.byte()} * 16 % 4096, static_cast<std::uint16_t>(script.byte()));
         break;
       case 5:
-        world.xen.revoke(3, test::Guest::ref_of(script.byte() * 2u));
+        world.xen.revoke(3, nt::Guest::ref_of(script.byte() * 2u));
         break;
       case 6: {
-        std::vector<test::Received> got;
+        std::vector<nt::Received> got;
         (void)world.hostile.receive(got);
         (void)world.hostile.reap();
         break;

@@ -68,7 +68,7 @@ struct Received {
 /// One guest with one queue, as Linux' front-end behaves: it checks all that the back-end does.
 class Guest {
  public:
-  Guest(FakeXen& xen, abi::DomId domid) : xen_(&xen), domid_(domid), pages_(2 * kRingSlots) {
+  Guest(FakeXen& xen, abi::DomId domid) : domid_(domid), pages_(2 * kRingSlots) {
     for (std::uint32_t i = 0; i < pages_.size(); ++i)
       xen.grant(domid, ref_of(i), pages_[i].bytes.data());
     for (std::uint16_t i = 0; i < kRingSlots; ++i)
@@ -195,7 +195,6 @@ class Guest {
   std::uint32_t tx_requests_{};
 
  private:
-  FakeXen* xen_;
   abi::DomId domid_;
   Page tx_;
   Page rx_;

@@ -103,8 +103,12 @@ bool DataPath::run(std::uint64_t now_ns) {
   read_guests();
   finish_incoming();
   for (Frame& frame : arrivals_)
-    route(std::move(frame), kWire);
+    coalescer_.add(std::move(frame), joined_);
+  coalescer_.flush(joined_);
   arrivals_.clear();
+  for (Frame& frame : joined_)
+    route(std::move(frame), kWire);
+  joined_.clear();
   deliver();
   serve_wire();
   answer();

@@ -24,6 +24,7 @@
 #include <span>
 #include <vector>
 
+#include "net/netback/coalesce.hpp"
 #include "net/netback/grant_copy.hpp"
 #include "net/netback/vif.hpp"
 #include "net/shadow/shadow.hpp"
@@ -102,6 +103,7 @@ class DataPath final : public NicClient {
   [[nodiscard]] std::vector<Offence> take_offences();
 
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
+  [[nodiscard]] const Coalescer::Statistics& coalesced() const { return coalescer_.statistics(); }
   [[nodiscard]] const Switch& bridge() const { return switch_; }
   [[nodiscard]] Shadow::Statistics shadow_statistics() const { return shadow_.statistics(); }
 
@@ -166,6 +168,8 @@ class DataPath final : public NicClient {
   std::array<std::unique_ptr<Vif>, kPortsMax> vifs_;
   std::vector<PortId> ports_;  ///< Of vifs, in the order of their turns.
   std::vector<Frame> arrivals_;
+  std::vector<Frame> joined_;
+  Coalescer coalescer_;
   std::vector<GrantCopy> copies_;
   std::vector<Incoming> incoming_;
   std::vector<Outgoing> outgoing_;

@@ -15,6 +15,7 @@
 #include "kernel/time.hpp"
 #include "kernel/vitals.hpp"
 #include "uk/net/backend.hpp"
+#include "uk/net/orders.hpp"
 #include "uk/net/plumbing.hpp"
 #include "uk/net/wire.hpp"
 #include "xenbus/store.hpp"
@@ -55,6 +56,9 @@ void ppvmm_main(const kernel::Start& start) {
       static_cast<std::uint32_t>(kernel::vitals::component("driver")));
   const kernel::task::TaskRoot follow(
       kernel::task::scheduler(), backend.follow(),
+      static_cast<std::uint32_t>(kernel::vitals::component("xenbus")));
+  const kernel::task::TaskRoot orders(
+      kernel::task::scheduler(), netuk::obey(plumbing, store),
       static_cast<std::uint32_t>(kernel::vitals::component("xenbus")));
   kernel::log(kernel::Level::info, "net_uk: life ", start.incarnation, ", ",
               start.memory_pages / 256, " MiB, ", plumbing.pool().statistics().buffers,

@@ -47,6 +47,7 @@ kernel::task::Task<> Plumbing::pump() {
     pending_ = false;
     const bool more = path_.run(kernel::time::now());
     tell();
+    if (watcher_ != nullptr) watcher_(watcher_context_);
     kernel::vitals::progress(component_);
     if (more) {
       pending_ = true;

@@ -48,6 +48,12 @@ class Plumbing {
 
   void joined(net::PortId port, Connection& connection) { connections_[port] = &connection; }
   void left(net::PortId port) { connections_[port] = nullptr; }
+  /// Called after each pass.
+  using Watcher = void (*)(void* context);
+  void set_watcher(Watcher watcher, void* context) {
+    watcher_ = watcher;
+    watcher_context_ = context;
+  }
   void set_offence_listener(OffenceListener* listener) { listener_ = listener; }
 
  private:
@@ -61,6 +67,8 @@ class Plumbing {
   std::span<net::VifRecord, net::kVifRecords> records_;
   std::array<Connection*, net::kPortsMax> connections_{};
   OffenceListener* listener_{};
+  Watcher watcher_{};
+  void* watcher_context_{};
   kernel::task::Signal work_;
   bool pending_{};
   kernel::Timer timer_;

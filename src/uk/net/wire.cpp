@@ -87,7 +87,7 @@ kernel::task::Task<bool> Wire::start_card() {
   card_->nic().set_promiscuous(true);
   card_->on_interrupt(&Wire::on_interrupt, this);
   plumbing_->path().set_nic(&card_->nic());
-  look_.periodic(kernel::time::now() + kLookNs, kLookNs);
+  plumbing_->set_watcher(&Wire::on_pass, this);
   co_return true;
 }
 
@@ -95,6 +95,14 @@ void Wire::on_interrupt(void* self) {
   auto& wire = *static_cast<Wire*>(self);
   kernel::vitals::progress(wire.component_);
   if (wire.card_->nic().on_interrupt()) wire.plumbing_->wake();
+}
+
+void Wire::on_pass(void* self) {
+  auto& wire = *static_cast<Wire*>(self);
+  // Only a driver that has something in its hands needs to be looked at.
+  if (wire.plumbing_->path().shadow().held() > 0 && !wire.look_.armed()) {
+    wire.look_.once(kernel::time::now() + kLookNs);
+  }
 }
 
 void Wire::on_look(void* self) {
@@ -109,6 +117,7 @@ void Wire::look() {
     silent_looks_ = 0;
     return;
   }
+  look_.once(kernel::time::now() + kLookNs);
   const net::NicHealth now = card_->nic().health();
   if (!now.present) {
     repair("the device does not answer");
@@ -139,7 +148,7 @@ void Wire::repair(std::string_view why) {
     retry_ns_ = std::clamp(retry_ns_ * 2, kRetryFirstNs, kRetryMostNs);
     log(Level::error, "wire: ", why, "; the driver cannot be restarted, again in ",
         retry_ns_ / kernel::time::kMillisecond, " ms, ", held, " frames held");
-    look_.periodic(begin + retry_ns_, kLookNs);
+    look_.once(begin + retry_ns_);
     return;
   }
   retry_ns_ = 0;

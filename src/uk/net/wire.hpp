@@ -45,6 +45,7 @@ class Wire final : private pci::Frontend::Listener {
   [[nodiscard]] bool restart();
   void look();
   static void on_look(void* self);
+  static void on_pass(void* self);
   static void on_interrupt(void* self);
 
   Plumbing* plumbing_;

@@ -40,9 +40,11 @@ enum class Reg : std::uint32_t {
   mpc = 0x4010,     // 10.2.7.4 packets missed for want of a descriptor
   rlec = 0x4040,    // 10.2.7.17 length errors
   rxcsum = 0x5000,  // 10.2.5.15 receive checksum control
+  rfctl = 0x5008,   // 10.2.5.16 receive filter control
   mta = 0x5200,     // 10.2.5.21 multicast table: 128 words
   ral0 = 0x5400,    // 10.2.5.22 our address, low four bytes
   rah0 = 0x5404,    // 10.2.5.23 ... high two bytes, and whether it is valid
+  mrqc = 0x5818,    // 10.2.5.25 multiple receive queues command
 };
 
 /// BAR 0 is 128 KiB (section 9.3.11).

@@ -173,6 +173,10 @@ void E1000e::set_up_receive() {
   write(Reg::rdtr, 0);
   write(Reg::radv, 0);
   write(Reg::rxcsum, rxcsum::kIp | rxcsum::kTcpUdp);
+  // Legacy descriptors, one queue: what a reset leaves. QEMU before 8.0 keeps what another driver
+  // (dom0's) had set over its reset, and then puts most packets into a second queue.
+  write(Reg::rfctl, 0);
+  write(Reg::mrqc, 0);
 }
 
 void E1000e::set_up_transmit() {

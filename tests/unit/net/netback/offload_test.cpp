@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "net/netback/coalesce.hpp"
 #include "support/net_guest.hpp"
 
 namespace ppvmm::net {
@@ -139,6 +140,97 @@ TEST_F(OffloadTest, SegmentsAreWholePackets) {
     }
     EXPECT_EQ(payload, Bytes(whole.begin() + headers.payload_start, whole.end()));
   }
+}
+
+/// Segments of one packet, as a card delivers them.
+std::vector<Frame> segments_of(BufferPool& pool, Frame& frame, std::uint16_t size) {
+  const PacketHeaders headers = headers_of(frame);
+  frame.offload().gso = headers.network == Network::ipv6 ? Gso::tcp_v6 : Gso::tcp_v4;
+  frame.offload().gso_size = size;
+  EXPECT_TRUE(locate_checksum(frame, headers));
+  std::vector<Frame> out;
+  EXPECT_EQ(adapt(frame, {}, pool, out), Adapted::replaced);
+  for (Frame& each : out)
+    each.offload() = {.data_validated = true};
+  return out;
+}
+
+/// An ordinary packet in the middle of a connection: ACK only, PSH in the last segment.
+Bytes ordinary(bool v6, std::size_t payload) {
+  Bytes bytes = packet(v6, true, payload);
+  bytes[v6 ? 67 : 47] = std::byte{0x18};
+  return bytes;
+}
+
+TEST_F(OffloadTest, SegmentsFromTheWireBecomeThePacketTheyWere) {
+  for (const bool v6 : {false, true}) {
+    Frame whole = frame_of(ordinary(v6, 10'000));
+    std::vector<Frame> segments = segments_of(pool_, whole, 1448);
+    std::vector<Bytes> before;
+    Coalescer coalescer;
+    std::vector<Frame> out;
+    for (Frame& each : segments) {
+      before.push_back(bytes_of(each));
+      coalescer.add(std::move(each), out);
+    }
+    coalescer.flush(out);
+    ASSERT_EQ(out.size(), 1u);
+    EXPECT_EQ(coalescer.statistics().joined, 6u);
+    EXPECT_EQ(bytes_of(out[0]), bytes_of(whole)) << "pseudo checksum and lengths included";
+    EXPECT_EQ(out[0].offload().gso_size, 1448);
+    std::vector<Frame> again;
+    ASSERT_EQ(adapt(out[0], {}, pool_, again), Adapted::replaced);
+    ASSERT_EQ(again.size(), before.size());
+    for (std::size_t i = 0; i < before.size(); ++i)
+      EXPECT_EQ(bytes_of(again[i]), before[i]) << i;
+  }
+  EXPECT_EQ(pool_.statistics().free_buffers, 64u);
+}
+
+TEST_F(OffloadTest, WhatDoesNotContinueIsNotJoined) {
+  const auto joined_with = [&](std::size_t which, std::size_t at, int change) {
+    Frame whole = frame_of(ordinary(false, 4'000));
+    std::vector<Frame> segments = segments_of(pool_, whole, 1448);
+    Bytes bytes = bytes_of(segments[which]);
+    bytes[at] ^= static_cast<std::byte>(change);
+    EXPECT_EQ(segments[which].copy_in(0, bytes), bytes.size());
+    if (at == 0) segments[which].offload().data_validated = false;
+    Coalescer coalescer;
+    std::vector<Frame> out;
+    for (Frame& each : segments)
+      coalescer.add(std::move(each), out);
+    coalescer.flush(out);
+    return coalescer.statistics().joined;
+  };
+  EXPECT_EQ(joined_with(1, 60, 0), 2u) << "nothing changed";
+  EXPECT_EQ(joined_with(1, 41, 1), 0u) << "a gap";
+  EXPECT_EQ(joined_with(1, 45, 1), 0u) << "another acknowledgement";
+  EXPECT_EQ(joined_with(1, 49, 1), 0u) << "another window";
+  EXPECT_EQ(joined_with(1, 56, 1), 0u) << "another option";
+  EXPECT_EQ(joined_with(1, 35, 1), 0u) << "another port";
+  EXPECT_EQ(joined_with(1, 29, 1), 0u) << "another address";
+  EXPECT_EQ(joined_with(1, 47, 0x02), 0u) << "SYN";
+  EXPECT_EQ(joined_with(1, 22, 1), 0u) << "another time to live";
+  EXPECT_EQ(joined_with(1, 0, 0), 0u) << "not verified";
+  EXPECT_EQ(joined_with(1, 47, 0x08), 1u) << "PSH ends a packet";
+}
+
+TEST_F(OffloadTest, FlowsAreJoinedSideBySideAndKeepTheirOrder) {
+  Frame one = frame_of(ordinary(false, 4'000));
+  Bytes bytes = ordinary(false, 4'000);
+  bytes[34] = std::byte{77};
+  Frame other = frame_of(bytes);
+  std::vector<Frame> a = segments_of(pool_, one, 1448);
+  std::vector<Frame> b = segments_of(pool_, other, 1448);
+  Coalescer coalescer;
+  std::vector<Frame> out;
+  for (std::size_t i = 0; i < 3; ++i) {
+    coalescer.add(std::move(a[i]), out);
+    coalescer.add(std::move(b[i]), out);
+  }
+  coalescer.flush(out);
+  EXPECT_EQ(out.size(), 2u);
+  EXPECT_EQ(coalescer.statistics().joined, 4u);
 }
 
 TEST_F(OffloadTest, NothingIsKeptWhenThePoolIsTooSmall) {
