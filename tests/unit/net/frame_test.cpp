@@ -184,5 +184,30 @@ TEST_F(FrameTest, WhatADeadOwnerHeldComesBackAndNothingElse) {
   EXPECT_EQ(pool_.statistics().free_buffers, kBuffers);
 }
 
+TEST_F(FrameTest, AFrameAbsorbsTheRestOfAnother) {
+  {
+    Frame one = pool_.frame_of(100);
+    Frame other = pool_.frame_of(kBufferBytes + 500);
+    const std::vector<std::byte> bytes(kBufferBytes + 500 - 60, std::byte{7});
+    ASSERT_EQ(other.copy_in(60, bytes), bytes.size());
+    ASSERT_TRUE(one.absorb(std::move(other), 60));
+    EXPECT_FALSE(other);
+    EXPECT_EQ(one.length(), 100 + bytes.size());
+    EXPECT_EQ(one.fragments().size(), 3u);
+    std::vector<std::byte> back(bytes.size());
+    EXPECT_EQ(one.copy_out(100, back), back.size());
+    EXPECT_EQ(back, bytes);
+    Frame third = pool_.frame_of(50);
+    EXPECT_FALSE(one.absorb(std::move(third), 50)) << "nothing is left of it";
+    EXPECT_TRUE(third);
+    Frame many = pool_.frame_of(16 * kBufferBytes);
+    EXPECT_FALSE(one.absorb(std::move(many), 0)) << "too many pieces";
+    EXPECT_TRUE(many);
+    EXPECT_EQ(one.length(), 100 + bytes.size());
+  }
+  EXPECT_EQ(pool_.statistics().free_buffers, kBuffers);
+  EXPECT_EQ(pool_.statistics().free_frames, 8u);
+}
+
 }  // namespace
 }  // namespace ppvmm::net
