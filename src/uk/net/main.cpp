@@ -58,7 +58,7 @@ void ppvmm_main(const kernel::Start& start) {
       kernel::task::scheduler(), backend.follow(),
       static_cast<std::uint32_t>(kernel::vitals::component("xenbus")));
   const kernel::task::TaskRoot orders(
-      kernel::task::scheduler(), netuk::obey(plumbing, store),
+      kernel::task::scheduler(), netuk::obey(plumbing, wire, store),
       static_cast<std::uint32_t>(kernel::vitals::component("xenbus")));
   kernel::log(kernel::Level::info, "net_uk: life ", start.incarnation, ", ",
               start.memory_pages / 256, " MiB, ", plumbing.pool().statistics().buffers,

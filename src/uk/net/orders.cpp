@@ -39,7 +39,7 @@ void log_statistics(Plumbing& plumbing) {
   }
 }
 
-kernel::task::Task<> obey(Plumbing& plumbing, xenbus::Store& store) {
+kernel::task::Task<> obey(Plumbing& plumbing, Wire& wire, xenbus::Store& store) {
   if (const auto made = co_await store.write("data/order", ""); !made) {
     log(Level::warning, "no orders: ", xenbus::text_of(made.error()));
     co_return;
@@ -47,7 +47,10 @@ kernel::task::Task<> obey(Plumbing& plumbing, xenbus::Store& store) {
   xenbus::Watch watch(store, "data/order");
   while (co_await watch.next()) {
     const auto order = co_await store.read("data/order");
-    if (order && *order == "statistics") log_statistics(plumbing);
+    if (!order) continue;
+    if (*order == "statistics") log_statistics(plumbing);
+    if (*order == "damage driver") wire.damage_driver();
+    if (*order == "stick device") wire.stick_transmitter();
   }
 }
 

@@ -1,11 +1,13 @@
 #include "uk/net/wire.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "kernel/console.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/time.hpp"
+#include "net/nic/e1000e/regs.hpp"
 
 namespace ppvmm::netuk {
 namespace {
@@ -13,6 +15,9 @@ namespace {
 using kernel::Level;
 using kernel::log;
 
+constexpr std::uint16_t kIntel = 0x8086;
+/// What a damaged driver loses: the object's pointers lie within this.
+constexpr std::size_t kDriverBytes = 4096;
 constexpr std::uint32_t kCardTag = 0x6E74'0003;      // the card's memory
 constexpr std::uint32_t kCardSeenTag = 0x6E74'0004;  // that there is one
 /// Looks in a row without progress that make a hang.
@@ -99,6 +104,10 @@ void Wire::on_interrupt(void* self) {
 
 void Wire::on_pass(void* self) {
   auto& wire = *static_cast<Wire*>(self);
+  if (wire.card_->nic().dead()) {
+    wire.repair("the driver died");
+    return;
+  }
   // Only a driver that has something in its hands needs to be looked at.
   if (wire.plumbing_->path().shadow().held() > 0 && !wire.look_.armed()) {
     wire.look_.once(kernel::time::now() + kLookNs);
@@ -165,6 +174,16 @@ bool Wire::restart() {
   if (card_->nic().restart(unsent)) return true;
   unsent.clear();
   return card_->replace_driver() && card_->nic().start();
+}
+
+void Wire::damage_driver() {
+  if (card_) std::memset(card_->nic().driver_memory(), 0xA5, kDriverBytes);
+}
+
+void Wire::stick_transmitter() {
+  namespace e = net::nic::e1000e;
+  if (!card_ || card_->device().vendor != kIntel) return;
+  card_->registers(0).write32(static_cast<std::size_t>(e::Reg::tctl), e::tctl::kPadShort);
 }
 
 pci::Recovery Wire::error(const pci::Notice&) {

@@ -35,6 +35,12 @@ class Wire final : private pci::Frontend::Listener {
   /// buffers may be used.
   [[nodiscard]] kernel::task::Task<> open(void (*announce)(void*), void* context);
 
+  // Drills: faults done to the driver and the device behind their backs.
+  /// Overwrites the driver's own memory.
+  void damage_driver();
+  /// Stops the card's transmitter (82574L).
+  void stick_transmitter();
+
  private:
   pci::Recovery error(const pci::Notice& notice) override;
   void removed(const pci::Device& device) override;
