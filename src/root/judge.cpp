@@ -14,6 +14,11 @@ Health Judge::observe(const Observation& seen) {
   last_ = seen;
 
   if (seen.state == abi::LifeState::lost) return Health::lost;
+  // The record is complete before Xen is told: nothing is gained by waiting for the shutdown.
+  if (seen.state == abi::LifeState::dead && seen.fault != abi::FaultKind::none && !seen.dying) {
+    return Health::faulted;
+  }
+  if (seen.dying) return Health::dead;
   if (seen.stopped) {
     if (seen.state == abi::LifeState::stopping && !seen.crashed) return Health::stopped;
     return seen.fault != abi::FaultKind::none ? Health::faulted : Health::dead;
@@ -27,12 +32,26 @@ Health Judge::judge_running(const Observation& seen) {
     return silence > patience_.start_ns ? Health::hung : Health::starting;
   }
   if (seen.ping != seen.pong) {
-    if (pinged_ns_ == 0) pinged_ns_ = seen.now_ns;
-    return seen.now_ns - pinged_ns_ > patience_.answer_ns ? Health::hung : Health::working;
+    if (pinged_ns_ == 0) {
+      pinged_ns_ = seen.now_ns;
+      pinged_cpu_ns_ = seen.cpu_ns.value_or(0);
+    }
+    return had_its_time(seen) ? Health::hung : Health::working;
   }
-  const bool should_move = seen.waiting != 0 || !seen.asleep;
+  const bool should_move = seen.waiting != 0 || !seen.asleep || seen.pending || seen.paused;
   const std::uint64_t allowed = should_move ? patience_.silence_ns : patience_.idle_ns;
   return silence > allowed ? Health::silent : Health::working;
+}
+
+/// Has the open ping been there long enough for an answer? A vCPU that wants to run and gets no
+/// processor is given much longer than one that runs without answering, or that Xen has at rest.
+bool Judge::had_its_time(const Observation& seen) const {
+  constexpr std::uint64_t kStarved = 20;
+  const std::uint64_t waited = seen.now_ns - pinged_ns_;
+  if (waited <= patience_.answer_ns) return false;
+  if (!seen.cpu_ns || seen.paused || seen.blocked) return true;
+  return *seen.cpu_ns - pinged_cpu_ns_ >= patience_.answer_ns / 2 ||
+         waited > kStarved * patience_.answer_ns;
 }
 
 Repair Escalation::decide(Health health, std::uint64_t now_ns) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "abi/vitals.hpp"
 
@@ -19,6 +20,7 @@ struct Observation {
   bool exists{};   ///< Its domain is there.
   bool stopped{};  ///< Its domain is shut down or dying.
   bool crashed{};  ///< ... and the reason was a crash.
+  bool dying{};    ///< It was destroyed; its memory goes.
   abi::LifeState state{};
   abi::FaultKind fault{};  ///< Kind in the fault record, if that record is of this incarnation.
   std::uint32_t incarnation{};
@@ -27,6 +29,13 @@ struct Observation {
   std::uint32_t ping{};      ///< Last ping ordered.
   std::uint32_t pong{};      ///< Last ping it answered.
   bool asleep{};             ///< It gave its vCPU back to Xen.
+  bool paused{};             ///< Somebody stopped its vCPU from outside.
+  bool pending{};            ///< An event is raised for it that it has not taken yet.
+  bool blocked{};            ///< Xen has its vCPU waiting for an event.
+  /// CPU time it has had, when the observer knows it: a vCPU that gets no processor is not hung.
+  std::optional<std::uint64_t> cpu_ns{};
+  std::uint32_t command_done{};    ///< Serial of the last command carried out ...
+  std::uint32_t command_result{};  ///< ... and what came of it.
 };
 
 enum class Health : std::uint8_t {
@@ -40,6 +49,12 @@ enum class Health : std::uint8_t {
   stopped,   ///< Ended itself cleanly.
   gone,      ///< No such domain.
 };
+
+/// Does this opinion ask for a repair?
+[[nodiscard]] constexpr bool asks_for_repair(Health health) {
+  return health == Health::hung || health == Health::faulted || health == Health::dead ||
+         health == Health::lost || health == Health::gone;
+}
 
 struct Patience {
   std::uint64_t start_ns{2'000'000'000};  ///< From entry to ready.
@@ -58,12 +73,14 @@ class Judge {
 
  private:
   [[nodiscard]] Health judge_running(const Observation& seen);
+  [[nodiscard]] bool had_its_time(const Observation& seen) const;
 
   Patience patience_;
   bool fresh_{true};
   Observation last_{};
   std::uint64_t moved_ns_{};   ///< When progress was last seen.
   std::uint64_t pinged_ns_{};  ///< When the open ping was first seen; 0: none open.
+  std::uint64_t pinged_cpu_ns_{};
 };
 
 /// How to repair, from cheap to dear.

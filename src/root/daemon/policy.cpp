@@ -1,0 +1,39 @@
+#include "root/daemon/policy.hpp"
+
+namespace ppvmm::root::daemon {
+namespace {
+
+constexpr std::uint64_t kMs = 1'000'000;
+constexpr std::uint64_t kSecond = 1000 * kMs;
+
+/// A hang is to be known after 20 ms: a little more than a third of it is silence, the rest is the
+/// time for an answer. One that sleeps with nothing to do is asked four times a second.
+constexpr Patience kPatience{
+    .start_ns = 2 * kSecond, .silence_ns = 6 * kMs, .idle_ns = 250 * kMs, .answer_ns = 12 * kMs};
+
+/// Enough for somebody who injects faults all day; one that fails this often without help is
+/// broken.
+constexpr RepairLimits kLimits{.microreboots = 20, .rebuilds = 10, .window_ns = 10 * kSecond};
+
+}  // namespace
+
+std::optional<Policy> preset(std::string_view name) {
+  Policy policy;
+  policy.name = name;
+  policy.patience = kPatience;
+  policy.limits = kLimits;
+  if (name == "fg") return policy;
+  if (name == "cg" || name == "tfd") {
+    policy.limits.microreboots = 0;
+    return policy;
+  }
+  if (name == "xoar") {
+    policy.detect = false;
+    policy.refresh_ns = kSecond;
+    policy.words = "lose-unanswered";
+    return policy;
+  }
+  return std::nullopt;
+}
+
+}  // namespace ppvmm::root::daemon

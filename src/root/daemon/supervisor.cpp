@@ -1,0 +1,537 @@
+#include "root/daemon/supervisor.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ppvmm::root::daemon {
+namespace {
+
+constexpr std::uint64_t kMs = 1'000'000;
+/// A destroyed domain goes within milliseconds unless somebody maps its pages.
+constexpr std::uint64_t kLongestEnd = 2000 * kMs;
+
+/// Words for an incident's cause.
+std::string_view cause_of(Health health) {
+  switch (health) {
+    case Health::hung:
+      return "hang";
+    case Health::faulted:
+      return "crash";
+    case Health::dead:
+      return "hard crash";
+    case Health::lost:
+      return "survivors lost";
+    case Health::gone:
+      return "destroyed";
+    default:
+      return "unknown";
+  }
+}
+
+/// What a microreboot tells the image about its last life.
+abi::FaultKind kind_of(Health health, const Observation& seen) {
+  if (health == Health::faulted) return seen.fault;
+  return health == Health::hung ? abi::FaultKind::hang : abi::FaultKind::hard;
+}
+
+}  // namespace
+
+UnitId Supervisor::add(UnitInfo info, std::uint64_t now_ns) {
+  const UnitId id = next_id_++;
+  const Policy policy = info.policy;
+  Unit unit{.info = std::move(info),
+            .judge = Judge(policy.patience),
+            .escalation = Escalation(policy.limits)};
+  unit.since_ns = now_ns;
+  if (policy.refresh_ns != 0) unit.next_refresh_ns = now_ns + policy.refresh_ns;
+  // An incident that an earlier run of root left open is continued.
+  const Incident* const last = history_->last_of(unit.info.name);
+  if (last != nullptr && last->outcome == Outcome::open) unit.incident = last->id;
+  now_ns_ = now_ns;
+  Unit& kept = units_.emplace(id, std::move(unit)).first->second;
+  if (kept.info.rebuilding) {
+    ill(kept, "rebuild interrupted", "root ended in the middle of it", Repair::rebuild);
+  } else if (kept.info.place.role == SetRole::backup && !kept.info.place.attached) {
+    ill(kept, "not attached", "root ended before the primary had taken it up", Repair::none);
+    kept.phase = Phase::starting;
+  }
+  return id;
+}
+
+void Supervisor::remove(UnitId unit) {
+  const auto found = units_.find(unit);
+  if (found == units_.end()) return;
+  if (Incident* const open = history_->change(found->second.incident)) {
+    open->outcome = Outcome::noted;
+    open->detail += " (released by an operator)";
+  }
+  units_.erase(found);
+  std::erase_if(actions_, [&](const Action& action) { return action.unit == unit; });
+}
+
+std::optional<UnitId> Supervisor::find(std::string_view name) const {
+  for (const auto& [id, unit] : units_) {
+    if (unit.info.name == name) return id;
+  }
+  return std::nullopt;
+}
+
+void Supervisor::observe(UnitId id, const Observation& seen) {
+  Unit& unit = units_.at(id);
+  unit.last = seen;
+  unit.health = unit.judge.observe(seen);
+}
+
+void Supervisor::describe(UnitId id, std::string detail, std::uint64_t fault_ns) {
+  Unit& unit = units_.at(id);
+  unit.detail = std::move(detail);
+  unit.fault_ns = fault_ns;
+}
+
+void Supervisor::damaged(UnitId id, std::string where) {
+  units_.at(id).damage = std::move(where);
+}
+
+bool Supervisor::order(UnitId id, Repair repair, std::uint64_t now_ns) {
+  now_ns_ = now_ns;
+  Unit& unit = units_.at(id);
+  if (unit.phase != Phase::watching && unit.phase != Phase::given_up) return false;
+  unit.escalation = Escalation(unit.info.policy.limits);
+  unit.cause = abi::FaultKind::none;
+  ill(unit, "ordered", "by an operator", repair);
+  return true;
+}
+
+void Supervisor::decide(std::uint64_t now_ns) {
+  now_ns_ = now_ns;
+  // Illness is found everywhere before anything is begun: the order of repairs depends on it.
+  for (auto& [id, unit] : units_) {
+    if (unit.phase == Phase::watching) watch(id, unit);
+  }
+  for (auto& [id, unit] : units_)
+    step(id, unit);
+}
+
+std::vector<Action> Supervisor::take_actions() {
+  return std::exchange(actions_, {});
+}
+
+void Supervisor::watch(UnitId id, Unit& unit) {
+  if (!unit.last) return;
+  const bool detects = unit.info.policy.detect;
+  if (detects && unit.health == Health::silent) {
+    ++unit.pings;
+    actions_.push_back({.unit = id, .act = Act::ping, .cause = {}, .words = {}});
+    return;
+  }
+  if (detects && asks_for_repair(unit.health)) {
+    const Health health = unit.health;
+    unit.cause = kind_of(health, *unit.last);
+    std::string cause(unit.cause == abi::FaultKind::corruption ? "corruption" : cause_of(health));
+    ill(unit, std::move(cause), unit.detail, next_repair(unit, health));
+    return;
+  }
+  if (detects && !unit.suspicion.empty()) {
+    unit.cause = abi::FaultKind::hang;
+    ill(unit, "hang", std::exchange(unit.suspicion, {}), next_repair(unit, Health::hung));
+    return;
+  }
+  const bool runs = unit.last->state == abi::LifeState::ready;
+  if (detects && runs && !unit.damage.empty()) {
+    unit.cause = abi::FaultKind::corruption;
+    ill(unit, "corruption", std::exchange(unit.damage, {}), next_repair(unit, Health::faulted));
+    return;
+  }
+  if (detects && !unit.dropped.empty()) {
+    ill(unit, std::exchange(unit.dropped, {}), {}, next_repair(unit, Health::lost));
+    return;
+  }
+  if (unit.next_refresh_ns != 0 && now_ns_ >= unit.next_refresh_ns) {
+    unit.next_refresh_ns = now_ns_ + unit.info.policy.refresh_ns;
+    unit.cause = abi::FaultKind::none;
+    const bool gone = unit.health == Health::gone || unit.last->dying;
+    ill(unit, "refresh", {}, gone ? Repair::rebuild : Repair::microreboot);
+    return;
+  }
+  if (unit.health == Health::stopped && !unit.told_stopped) {
+    unit.told_stopped = true;
+    note(unit, "ended", "it ended by itself and is left so");
+  }
+  // Left open by an earlier run of root, and well by now.
+  if (unit.incident != 0 && !unit.joining && unit.health == Health::working) {
+    complete(unit, Outcome::repaired);
+  }
+}
+
+Repair Supervisor::next_repair(Unit& unit, Health health) {
+  // What Xen stopped for a fault that could not be delivered still has its memory.
+  if (health == Health::dead && unit.last && unit.last->exists && !unit.last->dying) {
+    return unit.escalation.decide(Health::faulted, now_ns_);
+  }
+  return unit.escalation.decide(health, now_ns_);
+}
+
+void Supervisor::ill(Unit& unit, std::string cause, std::string detail, Repair wanted) {
+  if (unit.incident == 0 || history_->change(unit.incident) == nullptr) {
+    unit.incident = history_->open(unit.info.name, std::move(cause), std::move(detail), now_ns_);
+    if (Incident* const fresh = history_->change(unit.incident)) {
+      fresh->fault_ns = std::exchange(unit.fault_ns, 0);
+    }
+  } else if (Incident* const open = history_->change(unit.incident)) {
+    open->detail +=
+        (open->detail.empty() ? "" : "; then ") + cause + (detail.empty() ? "" : ": " + detail);
+  }
+  unit.joining = false;
+  unit.wanted = wanted;
+  unit.phase = Phase::waiting;
+  unit.since_ns = now_ns_;
+  if (wanted == Repair::give_up) {
+    const RepairLimits& limits = unit.info.policy.limits;
+    const bool never = limits.microreboots == 0 && limits.rebuilds == 0;
+    give_up(unit, never ? "its policy repairs nothing" : "it failed too often within its window");
+  }
+}
+
+bool Supervisor::held_back(const Unit& unit) const {
+  return std::ranges::any_of(units_, [&](const auto& entry) {
+    const Unit& other = entry.second;
+    const bool needed =
+        std::ranges::find(unit.info.after, other.info.name) != unit.info.after.end();
+    return needed && other.phase != Phase::watching && other.phase != Phase::given_up;
+  });
+}
+
+void Supervisor::step(UnitId id, Unit& unit) {
+  switch (unit.phase) {
+    case Phase::waiting:
+      begin(id, unit);
+      break;
+    case Phase::detaching:
+      step_detaching(id, unit);
+      break;
+    case Phase::destroying:
+      step_destroying(id, unit);
+      break;
+    case Phase::starting:
+      step_starting(unit);
+      break;
+    case Phase::attaching:
+      step_attaching(id, unit);
+      break;
+    case Phase::watching:
+      if (unit.joining) step_joining(unit);
+      break;
+    case Phase::acting:
+    case Phase::given_up:
+      break;
+  }
+}
+
+void Supervisor::begin(UnitId id, Unit& unit) {
+  if (held_back(unit)) return;
+  if (unit.wanted == Repair::rebuild) {
+    begin_rebuild(id, unit);
+    return;
+  }
+  // A backup's memory is what the primary recovers from: nothing is done to it meanwhile.
+  if (unit.info.place.role == SetRole::backup) {
+    const Unit* const primary = primary_of(unit);
+    if (primary != nullptr && primary->phase != Phase::given_up && !steady(*primary)) return;
+  }
+  if (!unit.info.policy.spare.empty()) take_over(unit);
+  ++unit.microreboots;
+  unit.incarnation_before = unit.last ? unit.last->incarnation : 0;
+  begin_step(unit, "microreboot");
+  unit.phase = Phase::acting;
+  actions_.push_back(
+      {.unit = id, .act = Act::microreboot, .cause = unit.cause, .words = unit.info.policy.words});
+}
+
+void Supervisor::begin_rebuild(UnitId id, Unit& unit) {
+  if (!unit.info.policy.spare.empty()) take_over(unit);
+  if (unit.info.place.role != SetRole::backup) {
+    begin_destroy(id, unit);
+    return;
+  }
+  UnitId primary_id{};
+  const Unit* const primary = primary_of(unit, &primary_id);
+  if (primary == nullptr || primary->phase == Phase::given_up) {
+    give_up(unit, "its primary is not there to take it up again");
+    return;
+  }
+  if (!steady(*primary) || !turn_is_free(id, unit)) return;
+  // Always, even if it was never attached: a primary that was reborn meanwhile may have mapped it.
+  unit.phase = Phase::detaching;
+  unit.since_ns = now_ns_;
+  unit.command = {};
+  begin_step(unit, "detach");
+  // Before the command: a root that ends here must attach it again, ill or not.
+  unit.info.place.attached = false;
+  actions_.push_back({.unit = id, .act = Act::remember, .cause = {}, .words = {}});
+  give_command(primary_id, unit, Command::detach);
+}
+
+void Supervisor::begin_destroy(UnitId id, Unit& unit) {
+  ++unit.rebuilds;
+  begin_step(unit, "rebuild");
+  unit.info.rebuilding = true;
+  unit.phase = Phase::destroying;
+  unit.since_ns = now_ns_;
+  unit.command = {};
+  unit.dropped.clear();
+  unit.last.reset();  // only a look after the order tells whether the id is free
+  actions_.push_back({.unit = id, .act = Act::remember, .cause = {}, .words = {}});
+  actions_.push_back({.unit = id, .act = Act::destroy, .cause = {}, .words = {}});
+}
+
+void Supervisor::step_destroying(UnitId id, Unit& unit) {
+  if (unit.last && !unit.last->exists) {
+    Action build{.unit = id, .act = Act::build, .cause = {}, .words = unit.info.policy.words};
+    if (unit.info.place.role == SetRole::primary) {
+      if (const auto index = detached_index(unit)) {
+        build.command = static_cast<std::uint32_t>(Command::detach);
+        build.subject = *index;
+      }
+    }
+    unit.phase = Phase::acting;
+    actions_.push_back(std::move(build));
+    return;
+  }
+  if (now_ns_ - unit.since_ns > kLongestEnd) {
+    give_up(unit, "its domain does not go away: somebody maps its pages");
+    return;
+  }
+  // A primary that was built anew meanwhile may have taken hold of the pages again.
+  constexpr std::uint64_t kPatience = 50 * kMs;
+  if (unit.info.place.role == SetRole::backup && now_ns_ - unit.since_ns > kPatience &&
+      (!unit.command.given || now_ns_ - unit.command.since_ns > kPatience)) {
+    UnitId primary_id{};
+    if (const Unit* const primary = primary_of(unit, &primary_id);
+        primary != nullptr && steady(*primary)) {
+      give_command(primary_id, unit, Command::detach);
+    }
+  }
+}
+
+void Supervisor::acted(const Action& action, const Acted& result, std::uint64_t now_ns) {
+  now_ns_ = now_ns;
+  const auto found = units_.find(action.unit);
+  if (found == units_.end()) return;
+  Unit& unit = found->second;
+  switch (action.act) {
+    case Act::microreboot:
+      if (!result.ok) {
+        failed_attempt(unit, result.problem, Health::gone);
+        return;
+      }
+      unit.phase = Phase::starting;
+      unit.since_ns = now_ns;
+      unit.last.reset();
+      return;
+    case Act::build:
+      if (!result.ok) {
+        failed_attempt(unit, result.problem, Health::gone);
+        return;
+      }
+      unit.phase = Phase::starting;
+      unit.since_ns = now_ns;
+      unit.last.reset();
+      unit.incarnation_before = 0;
+      ++unit.generation;
+      unit.info.rebuilding = false;
+      if (unit.info.place.role == SetRole::backup) unit.info.place.attached = false;
+      actions_.push_back({.unit = action.unit, .act = Act::remember, .cause = {}, .words = {}});
+      if (action.command != 0) {
+        if (Unit* const backup = backup_of(unit, action.subject)) {
+          backup->command.given = true;
+          backup->command.serial = result.serial;
+          backup->command.generation = unit.generation;
+          backup->command.since_ns = now_ns;
+        }
+      }
+      return;
+    case Act::command:
+      if (Unit* const backup = backup_of(unit, action.subject)) {
+        backup->command.given = result.ok;
+        backup->command.serial = result.serial;
+        backup->command.generation = unit.generation;
+        backup->command.since_ns = result.ok ? now_ns : 0;
+      }
+      return;
+    case Act::destroy:
+      // Whether it is going is seen by looking; a failure to order it is worth a word.
+      if (!result.ok) note(unit, "destroy", result.problem);
+      return;
+    case Act::ping:
+    case Act::nudge:
+    case Act::remember:
+      return;
+  }
+}
+
+void Supervisor::step_starting(Unit& unit) {
+  if (!unit.last) return;
+  const Observation& seen = *unit.last;
+  const bool reborn = seen.incarnation > unit.incarnation_before;
+  if (!seen.exists || seen.dying) {
+    failed_attempt(unit, "its domain was destroyed while it started", Health::gone);
+  } else if (reborn && seen.state == abi::LifeState::lost) {
+    failed_attempt(unit, "it refused re-entry", Health::lost);
+  } else if (reborn && seen.state == abi::LifeState::dead && seen.fault != abi::FaultKind::none) {
+    unit.cause = seen.fault;
+    failed_attempt(unit, "it crashed while it started", Health::faulted);
+  } else if (seen.stopped) {
+    const bool clean = reborn && seen.state == abi::LifeState::stopping;
+    if (clean) {
+      unit.phase = Phase::watching;
+      complete(unit, Outcome::repaired);
+      return;
+    }
+    failed_attempt(unit, "Xen stopped it while it started", Health::lost);
+  } else if (reborn && seen.state == abi::LifeState::ready) {
+    ready_again(unit);
+  } else if (now_ns_ - unit.since_ns > unit.info.policy.patience.start_ns) {
+    failed_attempt(unit, "it was not ready in time", Health::lost);
+  }
+}
+
+void Supervisor::ready_again(Unit& unit) {
+  end_step(unit, {});
+  unit.judge = Judge(unit.info.policy.patience);
+  if (unit.last) unit.health = unit.judge.observe(*unit.last);
+  unit.told_stopped = false;
+  unit.suspicion.clear();
+  unit.damage.clear();
+  unit.detail.clear();
+  if (Incident* const open = history_->change(unit.incident)) open->repaired_ns = now_ns_;
+  if (unit.info.place.role == SetRole::backup && !unit.info.place.attached) {
+    unit.phase = Phase::attaching;
+    unit.since_ns = now_ns_;
+    unit.command = {};
+    begin_step(unit, "attach");
+    return;
+  }
+  unit.phase = Phase::watching;
+  unit.since_ns = now_ns_;
+  complete(unit, Outcome::repaired);
+}
+
+void Supervisor::failed_attempt(Unit& unit, std::string problem, Health as) {
+  end_step(unit, std::move(problem));
+  unit.wanted = unit.escalation.decide(as, now_ns_);
+  unit.phase = Phase::waiting;
+  unit.since_ns = now_ns_;
+  if (unit.wanted == Repair::give_up) give_up(unit, "every repair failed");
+}
+
+void Supervisor::give_up(Unit& unit, const std::string& why) {
+  end_step(unit, why);
+  unit.phase = Phase::given_up;
+  unit.since_ns = now_ns_;
+  if (Incident* const open = history_->change(unit.incident)) {
+    open->detail += (open->detail.empty() ? "" : "; ") + why;
+  }
+  complete(unit, Outcome::stopped);
+}
+
+void Supervisor::complete(Unit& unit, Outcome outcome) {
+  if (Incident* const open = history_->change(unit.incident)) {
+    open->outcome = outcome;
+    if (outcome == Outcome::repaired) {
+      if (open->repaired_ns == 0) open->repaired_ns = now_ns_;
+      // A store says itself when it has served again; the others serve when they are ready.
+      if (open->serving_ns == 0 && !unit.info.xenstore) open->serving_ns = now_ns_;
+    }
+  }
+  unit.incident = 0;
+  unit.wanted = Repair::none;
+}
+
+void Supervisor::note(const Unit& unit, std::string cause, std::string detail) {
+  history_->note(unit.info.name, std::move(cause), std::move(detail), now_ns_);
+}
+
+void Supervisor::begin_step(Unit& unit, std::string what) {
+  if (Incident* const open = history_->change(unit.incident)) {
+    // A step that nobody ended was overtaken by this one.
+    if (!open->steps.empty() && open->steps.back().end_ns == 0) {
+      open->steps.back().end_ns = now_ns_;
+    }
+    open->steps.push_back({.what = std::move(what), .begin_ns = now_ns_});
+  }
+}
+
+void Supervisor::end_step(Unit& unit, std::string problem) {
+  Incident* const open = history_->change(unit.incident);
+  if (open == nullptr || open->steps.empty() || open->steps.back().end_ns != 0) return;
+  open->steps.back().end_ns = now_ns_;
+  open->steps.back().problem = std::move(problem);
+}
+
+UnitStatus Supervisor::status(UnitId id) const {
+  const Unit& unit = units_.at(id);
+  return {.phase = unit.phase,
+          .health = unit.health,
+          .member = unit.info.place.role == SetRole::backup && unit.info.place.attached &&
+                    !unit.joining && unit.phase == Phase::watching,
+          .microreboots = unit.microreboots,
+          .rebuilds = unit.rebuilds,
+          .pings = unit.pings,
+          .incident = unit.incident};
+}
+
+bool Supervisor::busy() const {
+  return std::ranges::any_of(units_, [](const auto& entry) {
+    const Unit& unit = entry.second;
+    return (unit.phase != Phase::watching && unit.phase != Phase::given_up) ||
+           (unit.last && unit.last->ping != unit.last->pong);
+  });
+}
+
+std::string_view name_of(Phase phase) {
+  switch (phase) {
+    case Phase::watching:
+      return "watching";
+    case Phase::waiting:
+      return "waiting";
+    case Phase::detaching:
+      return "detaching";
+    case Phase::destroying:
+      return "destroying";
+    case Phase::acting:
+      return "acting";
+    case Phase::starting:
+      return "starting";
+    case Phase::attaching:
+      return "attaching";
+    case Phase::given_up:
+      return "given up";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(Health health) {
+  switch (health) {
+    case Health::starting:
+      return "starting";
+    case Health::working:
+      return "working";
+    case Health::silent:
+      return "silent";
+    case Health::hung:
+      return "hung";
+    case Health::faulted:
+      return "faulted";
+    case Health::dead:
+      return "dead";
+    case Health::lost:
+      return "lost";
+    case Health::stopped:
+      return "stopped";
+    case Health::gone:
+      return "gone";
+  }
+  return "unknown";
+}
+
+}  // namespace ppvmm::root::daemon
