@@ -52,6 +52,10 @@ void Events::unbind(Port port) {
   static_cast<void>(xenevtchn_unbind(handle_, port));
 }
 
+int Events::descriptor() const {
+  return xenevtchn_fd(handle_);
+}
+
 Result<std::optional<Events::Port>> Events::wait(std::chrono::milliseconds limit) {
   pollfd waited{.fd = xenevtchn_fd(handle_), .events = POLLIN, .revents = 0};
   const int ready = poll(&waited, 1, static_cast<int>(limit.count()));

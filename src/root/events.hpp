@@ -29,6 +29,8 @@ class Events {
   [[nodiscard]] Result<Port> bind_domain_exceptions();
   [[nodiscard]] Result<void> notify(Port port);
   void unbind(Port port);
+  /// Readable when a port has fired: for a caller that waits for more than events.
+  [[nodiscard]] int descriptor() const;
   /// The next port that fired, or nothing after `limit`. It may fire again at once.
   [[nodiscard]] Result<std::optional<Port>> wait(std::chrono::milliseconds limit);
 

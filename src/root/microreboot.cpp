@@ -50,8 +50,8 @@ Result<Microreboot> Microreboot::prepare(const Xen& xen, const Image& image,
       pristine.resize(range.bytes);
       image.copy_pristine(range.va, pristine);
     }
-    ready.ranges_.push_back(
-        {std::move(*mapping), std::move(pristine), range.access == abi::RangeAccess::read_write});
+    ready.ranges_.push_back({std::move(*mapping), std::move(pristine),
+                             range.access == abi::RangeAccess::read_write, range.va});
   }
   return ready;
 }
@@ -93,7 +93,7 @@ void Microreboot::quiet_events(std::optional<std::uint32_t> supervisor_port) con
   clear_bit(vcpu.evtchn_pending_sel, word);
 }
 
-Result<void> Microreboot::enter(const abi::Vitals& before, std::optional<Events::Port> link,
+Result<void> Microreboot::go_on(const abi::Vitals& before, std::optional<Events::Port> link,
                                 Events& events) const {
   quiet_events(link ? std::optional(before.supervisor_port) : std::nullopt);
   if (const auto set = xen_->set_entry(domid_, entry_); !set) return set;
@@ -105,9 +105,19 @@ Result<void> Microreboot::enter(const abi::Vitals& before, std::optional<Events:
   return link ? events.notify(*link) : Result<void>{};
 }
 
-Result<MicrorebootReport> Microreboot::run(abi::FaultKind cause, VitalsView& vitals, Events& events,
-                                           std::optional<Events::Port> link,
-                                           std::chrono::milliseconds limit) {
+/// Pauses are counted: whoever stopped the vCPU from outside, once or several times, is overruled.
+Result<void> Microreboot::let_run() const {
+  constexpr int kMostPauses = 64;
+  for (int i = 0; i < kMostPauses; ++i) {
+    if (auto on = xen_->unpause(domid_); !on) return on;
+    const auto facts = xen_->domain(domid_);
+    if (!facts || !facts->paused) return {};
+  }
+  return refused("domain " + std::to_string(domid_) + " stays paused");
+}
+
+Result<MicrorebootReport> Microreboot::enter(abi::FaultKind cause, VitalsView& vitals,
+                                             Events& events, std::optional<Events::Port> link) {
   const std::uint64_t begin = now_ns();
   if (const auto done = xen_->pause(domid_); !done) return std::unexpected(done.error());
   const std::uint64_t paused = now_ns();
@@ -115,19 +125,54 @@ Result<MicrorebootReport> Microreboot::run(abi::FaultKind cause, VitalsView& vit
   vitals.note_reboot(cause, begin);
   const RestoredPages changed = restore();
   const std::uint64_t restored = now_ns();
-  if (const auto done = enter(before, link, events); !done) return std::unexpected(done.error());
-  if (const auto done = xen_->unpause(domid_); !done) return std::unexpected(done.error());
+  if (const auto done = go_on(before, link, events); !done) return std::unexpected(done.error());
+  if (const auto done = let_run(); !done) return std::unexpected(done.error());
   const std::uint64_t entered = now_ns();
-
-  const auto ready = wait_ready(*xen_, domid_, vitals, before.incarnation, events, limit);
-  if (!ready) return std::unexpected(ready.error());
-  const std::uint64_t end = now_ns();
   return MicrorebootReport{.pause_ns = paused - begin,
                            .restore_ns = restored - paused,
                            .enter_ns = entered - restored,
-                           .ready_ns = end - entered,
-                           .total_ns = end - begin,
+                           .ready_ns = 0,
+                           .total_ns = entered - begin,
                            .restored = changed};
+}
+
+Result<MicrorebootReport> Microreboot::run(abi::FaultKind cause, VitalsView& vitals, Events& events,
+                                           std::optional<Events::Port> link,
+                                           std::chrono::milliseconds limit) {
+  const std::uint32_t before = vitals.incarnation();
+  auto report = enter(cause, vitals, events, link);
+  if (!report) return report;
+  const std::uint64_t entered = now_ns();
+  const auto ready = wait_ready(*xen_, domid_, vitals, before, events, limit);
+  if (!ready) return std::unexpected(ready.error());
+  report->ready_ns = now_ns() - entered;
+  report->total_ns += report->ready_ns;
+  return report;
+}
+
+std::optional<std::uint64_t> Microreboot::scrub(std::size_t pages) {
+  std::size_t all = 0;
+  for (const Range& range : ranges_) {
+    if (!range.writable) all += range.pristine.size() / kPageSize;
+  }
+  if (all == 0) return std::nullopt;
+  for (std::size_t i = 0; i < std::min(pages, all); ++i) {
+    std::size_t at = scrubbed_++ % all;
+    for (const Range& range : ranges_) {
+      const std::size_t here = range.writable ? 0 : range.pristine.size() / kPageSize;
+      if (at >= here) {
+        at -= here;
+        continue;
+      }
+      const std::size_t offset = at * kPageSize;
+      if (std::memcmp(range.mapping.bytes().data() + offset, range.pristine.data() + offset,
+                      kPageSize) != 0) {
+        return range.address + offset;
+      }
+      break;
+    }
+  }
+  return std::nullopt;
 }
 
 Result<void> wait_ready(const Xen& xen, DomId domid, const VitalsView& vitals, std::uint32_t after,

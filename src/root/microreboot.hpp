@@ -51,26 +51,36 @@ class Microreboot {
   [[nodiscard]] Result<MicrorebootReport> run(abi::FaultKind cause, VitalsView& vitals,
                                               Events& events, std::optional<Events::Port> link,
                                               std::chrono::milliseconds limit);
+  /// The same without waiting: returns when the domain runs again at its re-entry point.
+  [[nodiscard]] Result<MicrorebootReport> enter(abi::FaultKind cause, VitalsView& vitals,
+                                                Events& events, std::optional<Events::Port> link);
+
+  /// Compares the next `pages` pages that nobody may write with the image, going round; says where
+  /// the first damage is, as an address of the unikernel.
+  [[nodiscard]] std::optional<std::uint64_t> scrub(std::size_t pages);
 
  private:
   struct Range {
     Mapping mapping;
     std::vector<std::byte> pristine;  ///< Empty: zeroes.
     bool writable;                    ///< The unikernel itself may write there.
+    std::uint64_t address;            ///< As the unikernel sees it.
   };
 
   Microreboot(const Xen& xen, DomId domid, EntryPoint entry, Mapping shared_info)
       : xen_(&xen), domid_(domid), entry_(entry), shared_info_(std::move(shared_info)) {}
   [[nodiscard]] RestoredPages restore() const;
   void quiet_events(std::optional<std::uint32_t> supervisor_port) const;
-  [[nodiscard]] Result<void> enter(const abi::Vitals& before, std::optional<Events::Port> link,
+  [[nodiscard]] Result<void> go_on(const abi::Vitals& before, std::optional<Events::Port> link,
                                    Events& events) const;
+  [[nodiscard]] Result<void> let_run() const;
 
   const Xen* xen_;
   DomId domid_;
   EntryPoint entry_;
   Mapping shared_info_;
   std::vector<Range> ranges_;
+  std::size_t scrubbed_{};  ///< Pages gone round so far, over all ranges that nobody may write.
 };
 
 /// Waits until the unikernel of `vitals` is ready in an incarnation after `after`, or its domain

@@ -26,6 +26,16 @@ Result<void> destroy_and_wait(const Xen& xen, DomId domid, std::chrono::millisec
   return {};
 }
 
+Result<BuiltDomain> build_in_place(const Xen& xen, const Image& image, const DomainSpec& spec) {
+  if (!spec.domid) return refused("a rebuild needs the domain id");
+  auto built = create_and_build(xen, image, spec);
+  if (!built) return built;
+  if (spec.xenstore && xc_domain_set_virq_handler(xen.control(), *spec.domid, VIRQ_DOM_EXC) != 0) {
+    return failed("route domain exceptions to the XenStore domain");
+  }
+  return built;
+}
+
 Result<Rebuilt> rebuild(const Xen& xen, const Image& image, const DomainSpec& spec,
                         std::chrono::milliseconds limit) {
   if (!spec.domid) return refused("a rebuild needs the domain id");
@@ -35,12 +45,9 @@ Result<Rebuilt> rebuild(const Xen& xen, const Image& image, const DomainSpec& sp
     return std::unexpected(gone.error());
   }
   const std::uint64_t destroyed = now_ns();
-  auto built = create_and_build(xen, image, spec);
+  auto built = build_in_place(xen, image, spec);
   if (!built) return std::unexpected(built.error());
   const std::uint64_t ready_to_run = now_ns();
-  if (spec.xenstore && xc_domain_set_virq_handler(xen.control(), *spec.domid, VIRQ_DOM_EXC) != 0) {
-    return failed("route domain exceptions to the XenStore domain");
-  }
   auto vitals = VitalsView::map(xen, image, *built);
   if (!vitals) return std::unexpected(vitals.error());
   auto events = Events::open();

@@ -31,6 +31,11 @@ struct Rebuilt {
 [[nodiscard]] Result<Rebuilt> rebuild(const Xen& xen, const Image& image, const DomainSpec& spec,
                                       std::chrono::milliseconds limit);
 
+/// Builds the domain of `spec` (with `domid` set, and free) and leaves it paused at its entry
+/// point, with what Xen routes to it in place.
+[[nodiscard]] Result<BuiltDomain> build_in_place(const Xen& xen, const Image& image,
+                                                 const DomainSpec& spec);
+
 /// Destroys the domain and waits until its id is free.
 [[nodiscard]] Result<void> destroy_and_wait(const Xen& xen, DomId domid,
                                             std::chrono::milliseconds limit);

@@ -36,7 +36,8 @@ json to_json(const Record& record) {
           {"set_index", record.place.index},
           {"attached", record.place.attached},
           {"console", record.console},
-          {"rebuilding", record.rebuilding}};
+          {"rebuilding", record.rebuilding},
+          {"notices_seen", record.notices_seen}};
 }
 
 Record from_json(const json& data) {
@@ -60,6 +61,7 @@ Record from_json(const json& data) {
   data.at("attached").get_to(record.place.attached);
   data.at("console").get_to(record.console);
   data.at("rebuilding").get_to(record.rebuilding);
+  data.at("notices_seen").get_to(record.notices_seen);
   record.spec.domid = record.built.domid;
   return record;
 }

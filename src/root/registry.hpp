@@ -34,6 +34,7 @@ struct Record {
   bool console{};  ///< Root reads its console ring; nobody else may.
   /// A rebuild began and did not end: whatever has this domain id is half made, and ours.
   bool rebuilding{};
+  std::uint64_t notices_seen{};  ///< Number of the last notice that root has dealt with.
 };
 
 class Registry {

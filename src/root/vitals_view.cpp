@@ -118,6 +118,10 @@ std::uint32_t VitalsView::incarnation() const {
   return std::atomic_ref(live().incarnation).load(std::memory_order_acquire);
 }
 
+std::uint64_t VitalsView::notices_posted() const {
+  return std::atomic_ref(live().notices_posted).load(std::memory_order_acquire);
+}
+
 void VitalsView::order_words(std::string_view words) {
   auto& field = live().orders.words;
   const std::size_t length = std::min(words.size(), field.size() - 1);
@@ -137,6 +141,16 @@ void VitalsView::record_end(abi::FaultKind kind, std::uint64_t rip) {
   fault.incarnation = vitals.incarnation;
   fault.kind = kind;
   vitals.fault = fault;
+}
+
+std::uint32_t VitalsView::order_command(std::uint32_t kind, std::uint64_t subject) {
+  abi::Command& command = live().command;
+  // Zero means that there was none yet.
+  const std::uint32_t serial = command.serial == ~0U ? 1 : command.serial + 1;
+  command.kind = kind;
+  command.subject = subject;
+  std::atomic_ref(command.serial).store(serial, std::memory_order_release);
+  return serial;
 }
 
 void VitalsView::note_reboot(abi::FaultKind cause, std::uint64_t noticed_ns) {

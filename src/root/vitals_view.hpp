@@ -44,12 +44,15 @@ class VitalsView {
   /// Cheap reads for a waiting loop.
   [[nodiscard]] abi::LifeState state() const;
   [[nodiscard]] std::uint32_t incarnation() const;
+  [[nodiscard]] std::uint64_t notices_posted() const;
 
   /// Root's own fields of the page.
   void order_words(std::string_view words);
   void order_ping(std::uint32_t ping);
   /// Records an end that the unikernel could not record itself: kind `hard` or `hang`.
   void record_end(abi::FaultKind kind, std::uint64_t rip);
+  /// Gives a command; its serial number. The caller notifies the supervisor port.
+  std::uint32_t order_command(std::uint32_t kind, std::uint64_t subject);
   void note_reboot(abi::FaultKind cause, std::uint64_t noticed_ns);
 
  private:

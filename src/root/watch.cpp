@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "root/xen_headers.hpp"
+#include "root/observe.hpp"
 
 namespace ppvmm::root {
 
@@ -23,27 +23,12 @@ Result<Watch> Watch::open(const Xen& xen, const Image& image, const BuiltDomain&
 }
 
 Observation Watch::look() const {
-  Observation seen;
   // Facts first: what the page says after the domain has stopped is its last word.
   const auto facts = xen_->domain(domid_);
   const abi::Vitals page = vitals_.page();
+  if (facts) return observation_of(*facts, page, now_ns());
+  Observation seen;
   seen.now_ns = now_ns();
-  seen.exists = facts.has_value();
-  if (!facts) return seen;
-  seen.stopped = facts->shut_down || facts->dying;
-  seen.crashed = facts->shut_down && facts->reason == SHUTDOWN_crash;
-  if (!plausible(page)) return seen;
-  seen.state = page.state;
-  seen.incarnation = page.incarnation;
-  if (page.fault.incarnation == page.incarnation) seen.fault = page.fault.kind;
-  seen.progress = page.counts.events;
-  for (const abi::Progress& part : page.progress) {
-    seen.progress += part.count;
-    seen.waiting += part.waiting;
-  }
-  seen.ping = page.orders.ping;
-  seen.pong = page.pong;
-  seen.asleep = page.asleep != 0;
   return seen;
 }
 

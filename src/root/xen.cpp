@@ -21,6 +21,7 @@ DomainFacts facts(const xc_domaininfo_t& info) {
           .shut_down = (info.flags & XEN_DOMINF_shutdown) != 0,
           .paused = (info.flags & XEN_DOMINF_paused) != 0,
           .blocked = (info.flags & XEN_DOMINF_blocked) != 0,
+          .offline = info.nr_online_vcpus == 0,
           .xenstore = (info.flags & XEN_DOMINF_xs_domain) != 0,
           .reason = static_cast<std::uint8_t>((info.flags >> XEN_DOMINF_shutdownshift) &
                                               XEN_DOMINF_shutdownmask),
@@ -100,13 +101,27 @@ std::vector<DomainFacts> Xen::domains() const {
   return all;
 }
 
+std::vector<DomainFacts> Xen::domains_from(DomId first, std::size_t most) const {
+  std::vector<xc_domaininfo_t> infos(most);
+  const int count =
+      xc_domain_getinfolist(control_, first, static_cast<unsigned>(most), infos.data());
+  std::vector<DomainFacts> all;
+  for (std::size_t i = 0; count > 0 && i < static_cast<std::size_t>(count); ++i)
+    all.push_back(facts(infos[i]));
+  return all;
+}
+
 Result<void> Xen::pause(DomId domid) const {
   if (xc_domain_pause(control_, domid) != 0) return failed(of("pause", domid));
   return {};
 }
 
 Result<void> Xen::unpause(DomId domid) const {
-  if (xc_domain_unpause(control_, domid) != 0) return failed(of("unpause", domid));
+  // EINVAL: nobody holds it (public/domctl.h, XEN_DOMCTL_unpausedomain). Another may have let go of
+  // it first, as root does with a domain that it repairs.
+  if (xc_domain_unpause(control_, domid) != 0 && errno != EINVAL) {
+    return failed(of("unpause", domid));
+  }
   return {};
 }
 

@@ -34,6 +34,7 @@ struct DomainFacts {
   bool shut_down{};  ///< It stopped itself or was stopped; see `reason`.
   bool paused{};
   bool blocked{};
+  bool offline{};           ///< It has no vCPU that could run.
   bool xenstore{};          ///< Created as the host's XenStore domain.
   std::uint8_t reason{};    ///< SHUTDOWN_* of public/sched.h, when shut_down.
   std::uint64_t cpu_ns{};   ///< CPU time used since creation.
@@ -84,8 +85,11 @@ class Xen {
   [[nodiscard]] std::optional<DomainFacts> domain(DomId domid) const;
   /// Every domain, ascending by id.
   [[nodiscard]] std::vector<DomainFacts> domains() const;
+  /// The first `most` domains with an id of at least `first`, in one call.
+  [[nodiscard]] std::vector<DomainFacts> domains_from(DomId first, std::size_t most) const;
 
   [[nodiscard]] Result<void> pause(DomId domid) const;
+  /// Takes one pause back; one that is not paused is left as it is.
   [[nodiscard]] Result<void> unpause(DomId domid) const;
   /// Ends the domain and frees what it holds. The id is free again when domain() finds nothing.
   [[nodiscard]] Result<void> destroy(DomId domid) const;

@@ -59,6 +59,11 @@ Incident* History::change(std::uint64_t id) {
   return &*found;
 }
 
+const Incident* History::find(std::uint64_t id) const {
+  const auto found = std::ranges::lower_bound(incidents_, id, {}, &Incident::id);
+  return found == incidents_.end() || found->id != id ? nullptr : &*found;
+}
+
 void History::injected(const std::string& unit, std::string what, std::uint64_t at_ns) {
   // The injector reports after the deed, and root may have been quicker.
   for (Incident& incident : incidents_) {

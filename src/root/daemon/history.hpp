@@ -53,6 +53,7 @@ class History {
   void note(std::string unit, std::string cause, std::string detail, std::uint64_t now_ns);
   /// The incident of that number for changing, or nothing when it was dropped for want of room.
   [[nodiscard]] Incident* change(std::uint64_t id);
+  [[nodiscard]] const Incident* find(std::uint64_t id) const;
 
   /// Somebody injected a fault into `unit`. The first incident of that unit that is seen from then
   /// on, or was seen since, is its consequence.

@@ -121,13 +121,16 @@ void Supervisor::watch(UnitId id, Unit& unit) {
   const bool detects = unit.info.policy.detect;
   if (detects && unit.health == Health::silent) {
     ++unit.pings;
+    unit.health = Health::working;  // until the next look: one silence, one ping
     actions_.push_back({.unit = id, .act = Act::ping, .cause = {}, .words = {}});
     return;
   }
   if (detects && asks_for_repair(unit.health)) {
     const Health health = unit.health;
     unit.cause = kind_of(health, *unit.last);
-    std::string cause(unit.cause == abi::FaultKind::corruption ? "corruption" : cause_of(health));
+    std::string cause(unit.cause == abi::FaultKind::corruption ? "corruption"
+                      : unit.last->dying                       ? "destroyed"
+                                                               : cause_of(health));
     ill(unit, std::move(cause), unit.detail, next_repair(unit, health));
     return;
   }

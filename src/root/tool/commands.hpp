@@ -53,6 +53,8 @@ struct AdoptOptions {
 
 [[nodiscard]] int vitals(const Common& common, const std::string& name);
 [[nodiscard]] int status(const Common& common);
+/// What the daemon saw and did. `last`: only so many; 0: all that it keeps.
+[[nodiscard]] int history(const Common& common, std::size_t last);
 [[nodiscard]] int symbols(const Common& common, const std::string& image,
                           const std::vector<std::string>& addresses);
 [[nodiscard]] int console(const Common& common, const std::string& name, bool follow, bool peek);

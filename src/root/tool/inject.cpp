@@ -7,6 +7,7 @@
 #include <charconv>
 #include <fstream>
 
+#include "root/daemon/control.hpp"
 #include "root/progress_meter.hpp"
 #include "root/tool/commands.hpp"
 #include "root/tool/output.hpp"
@@ -160,6 +161,9 @@ int inject(const Common& common, const InjectOptions& options) {
   const auto xen = Xen::open();
   if (!xen) return complain(xen.error());
 
+  // A daemon is told that the victim will be stopped for a moment: that is not the fault.
+  static_cast<void>(daemon::ask(
+      common.state_dir, {{"op", "hold"}, {"unit", options.name}, {"ms", 2 * common.limit_ms}}));
   if (options.after != 0) {
     const auto view = VitalsView::map(*xen, *image, record->built);
     if (!view) return complain(view.error());
@@ -180,6 +184,13 @@ int inject(const Common& common, const InjectOptions& options) {
     }
     list.push_back(to_json(*done));
     lines.push_back(line(options.name, *done));
+  }
+  // A daemon's history shows what was injected beside what it saw. Without one nobody needs it.
+  for (const ordered_json& each : list) {
+    static_cast<void>(daemon::ask(common.state_dir, {{"op", "injected"},
+                                                     {"unit", options.name},
+                                                     {"what", each.at("fault")},
+                                                     {"at_ns", each.at("dom0_ns")}}));
   }
   // Printed last: between two faults of a combination nothing shall take time.
   if (common.json != "-") {

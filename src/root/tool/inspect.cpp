@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "root/console.hpp"
+#include "root/daemon/control.hpp"
 #include "root/events.hpp"
 #include "root/tool/commands.hpp"
 #include "root/tool/output.hpp"
@@ -98,9 +99,35 @@ int vitals(const Common& common, const std::string& name) {
   return plausible(region->page) ? written : kWrong;
 }
 
+namespace {
+
+/// What the daemon says of `name`; nothing when there is no daemon, or it does not know it.
+const ordered_json* of_daemon(const Result<ordered_json>& said, const std::string& name) {
+  if (!said) return nullptr;
+  for (const ordered_json& unit : said->at("units")) {
+    if (unit.value("name", "") == name) return &unit;
+  }
+  return nullptr;
+}
+
+std::string role_of(const Record& record, const ordered_json* unit) {
+  switch (record.place.role) {
+    case SetRole::none:
+      return record.spec.xenstore ? "alone" : "-";
+    case SetRole::primary:
+      return "primary";
+    case SetRole::backup:
+      return unit != nullptr && unit->value("member", false) ? "backup" : "backup (not a member)";
+  }
+  return "-";
+}
+
+}  // namespace
+
 int status(const Common& common) {
   const auto xen = Xen::open();
   if (!xen) return complain(xen.error());
+  const auto said = daemon::ask(common.state_dir, {{"op", "status"}});
   std::vector<std::vector<std::string>> rows;
   ordered_json list = ordered_json::array();
   for (const Record& record : common.registry().all()) {
@@ -117,19 +144,32 @@ int status(const Common& common) {
       if (facts->dying) state += " (dying)";
     }
     const double cpu_ms = facts ? to_ms(facts->cpu_ns) : 0;
+    const ordered_json* const unit = of_daemon(said, record.name);
     rows.push_back({record.name, std::to_string(record.built.domid), state,
-                    std::to_string(incarnation), std::to_string(record.rebuilds), ms_text(cpu_ms)});
-    list.push_back({{"name", record.name},
-                    {"domid", record.built.domid},
-                    {"state", state},
-                    {"incarnation", incarnation},
-                    {"rebuilds", record.rebuilds},
-                    {"cpu_ms", cpu_ms}});
+                    std::to_string(incarnation), std::to_string(record.rebuilds), ms_text(cpu_ms),
+                    role_of(record, unit), unit != nullptr ? unit->value("phase", "-") : "-",
+                    unit != nullptr ? unit->value("health", "-") : "-",
+                    unit != nullptr ? unit->value("policy", "-") : "-"});
+    ordered_json one = {
+        {"name", record.name},          {"domid", record.built.domid}, {"state", state},
+        {"incarnation", incarnation},   {"rebuilds", record.rebuilds}, {"cpu_ms", cpu_ms},
+        {"role", role_of(record, unit)}};
+    one["supervised"] = unit != nullptr ? *unit : ordered_json(nullptr);
+    list.push_back(std::move(one));
   }
   if (common.json != "-") {
-    print_table({"name", "domid", "state", "incarnation", "rebuilds", "cpu ms"}, rows);
+    print_table({"name", "domid", "state", "incarnation", "rebuilds", "cpu ms", "role", "phase",
+                 "health", "policy"},
+                rows);
+    if (!said) fmt::print("ppvmm-root does not run: nothing is watched or repaired\n");
   }
-  return write_json(common, list);
+  ordered_json about = nullptr;
+  if (said) {
+    about = *said;
+    about.erase("ok");
+    about.erase("units");
+  }
+  return write_json(common, {{"daemon", about}, {"units", list}});
 }
 
 int symbols(const Common& common, const std::string& image_path,
@@ -155,6 +195,9 @@ int symbols(const Common& common, const std::string& image_path,
 int console(const Common& common, const std::string& name, bool follow, bool peek) {
   const auto record_of = common.registry().load(name);
   if (!record_of) return complain(record_of.error());
+  if (record_of->console && !peek && daemon::daemon_runs(common.state_dir)) {
+    return complain({"the daemon reads this console into its log; --peek shows what is in it now"});
+  }
   const auto xen = Xen::open();
   if (!xen) return complain(xen.error());
   auto reader = ConsoleReader::map(*xen, record_of->built);

@@ -1,6 +1,7 @@
 // start, stop, microreboot, rebuild.
 #include <fmt/format.h>
 
+#include "root/daemon/control.hpp"
 #include "root/microreboot.hpp"
 #include "root/rebuild.hpp"
 #include "root/tool/commands.hpp"
@@ -74,6 +75,11 @@ int start(const Common& common, const StartOptions& options) {
 int stop(const Common& common, const std::string& name) {
   const auto record = common.registry().load(name);
   if (!record) return complain(record.error());
+  // A daemon would take the end for a fault, and its mappings keep the domain's id taken.
+  if (daemon::daemon_runs(common.state_dir)) {
+    const auto released = daemon::ask(common.state_dir, {{"op", "release"}, {"unit", name}});
+    if (!released) return complain(released.error());
+  }
   const auto xen = Xen::open();
   if (!xen) return complain(xen.error());
   if (const auto gone = destroy_and_wait(*xen, record->built.domid, common.limit()); !gone) {
@@ -83,7 +89,37 @@ int stop(const Common& common, const std::string& name) {
   return kDone;
 }
 
+namespace {
+
+/// Microreboots through a running daemon: it holds the mappings and the supervisor port.
+int microreboot_supervised(const Common& common, const std::string& name, std::size_t times) {
+  std::vector<double> totals;
+  for (std::size_t i = 0; i < times; ++i) {
+    const auto done = repair_by_daemon(common, name, "microreboot");
+    if (!done) return complain(done.error());
+    totals.push_back(to_ms(done->at("repaired_ns").get<std::uint64_t>() -
+                           done->at("seen_ns").get<std::uint64_t>()));
+  }
+  const Summary summary = summarise(totals);
+  fmt::print("{} microreboots by the daemon: mean {} ms, p99 {} ms\n", times, ms_text(summary.mean),
+             ms_text(summary.p99));
+  return write_json(common,
+                    {{"name", name}, {"records", {record("ppvmm", "microreboot", "ms", summary)}}});
+}
+
+int rebuild_supervised(const Common& common, const std::string& name) {
+  const auto done = repair_by_daemon(common, name, "rebuild");
+  if (!done) return complain(done.error());
+  const double total = to_ms(done->at("repaired_ns").get<std::uint64_t>() -
+                             done->at("seen_ns").get<std::uint64_t>());
+  fmt::print("{} was rebuilt by the daemon in {} ms\n", name, ms_text(total));
+  return write_json(common, {{"name", name}, {"total_ms", total}});
+}
+
+}  // namespace
+
 int microreboot(const Common& common, const std::string& name, std::size_t times) {
+  if (daemon::daemon_runs(common.state_dir)) return microreboot_supervised(common, name, times);
   const auto record_of = common.registry().load(name);
   if (!record_of) return complain(record_of.error());
   const auto image = image_of(*record_of);
@@ -122,6 +158,7 @@ int microreboot(const Common& common, const std::string& name, std::size_t times
 }
 
 int rebuild(const Common& common, const std::string& name) {
+  if (daemon::daemon_runs(common.state_dir)) return rebuild_supervised(common, name);
   auto record_of = common.registry().load(name);
   if (!record_of) return complain(record_of.error());
   const auto image = image_of(*record_of);

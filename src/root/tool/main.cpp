@@ -70,6 +70,11 @@ int main(int argc, char** argv) {
 
   command(app, "status", "List the unikernels started here", [&] { return status(common); });
 
+  std::size_t last = 0;
+  sub = command(app, "history", "Every fault that the daemon saw, and what it did about it",
+                [&] { return history(common, last); });
+  sub->add_option("--last", last, "Only so many (0: all)")->capture_default_str();
+
   std::string image;
   std::vector<std::string> addresses;
   sub = command(app, "symbols", "Name the functions at addresses of an image",

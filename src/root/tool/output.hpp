@@ -16,6 +16,11 @@ namespace ppvmm::root::tool {
 /// Says on stderr what went wrong; returns the exit code for it.
 [[nodiscard]] int complain(const Failure& failure);
 
+/// Asks a running daemon for a repair and waits until it has ended. Returns its incident.
+[[nodiscard]] Result<nlohmann::ordered_json> repair_by_daemon(const Common& common,
+                                                              const std::string& name,
+                                                              const std::string& how);
+
 /// Writes the result where --json says. Returns kDone, or kWrong when the file cannot be written.
 [[nodiscard]] int write_json(const Common& common, const nlohmann::ordered_json& result);
 

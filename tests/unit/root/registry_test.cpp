@@ -34,7 +34,8 @@ Record example() {
           .rebuilds = 2,
           .place = {.role = SetRole::backup, .set = "store", .index = 1, .attached = false},
           .console = true,
-          .rebuilding = true};
+          .rebuilding = true,
+          .notices_seen = 42};
 }
 
 TEST_F(RegistryTest, GivesBackWhatWasSaved) {
@@ -55,6 +56,7 @@ TEST_F(RegistryTest, GivesBackWhatWasSaved) {
   EXPECT_FALSE(loaded->place.attached);
   EXPECT_TRUE(loaded->console);
   EXPECT_TRUE(loaded->rebuilding);
+  EXPECT_EQ(loaded->notices_seen, 42U);
 }
 
 TEST_F(RegistryTest, ListsByNameAndForgets) {

@@ -61,6 +61,26 @@ TEST(Supervisor, AHangIsFoundWithin20Ms) {
   EXPECT_LE(last(host, "store").seen_ns - before, 20 * kMs);
 }
 
+TEST(Supervisor, OneSilenceIsOnePing) {
+  History history;
+  Supervisor root(history);
+  UnitInfo info;
+  info.name = "x";
+  info.policy = *preset("fg");
+  const UnitId id = root.add(info, 0);
+  Observation seen;
+  seen.exists = true;
+  seen.state = abi::LifeState::ready;
+  seen.incarnation = 1;
+  root.observe(id, seen);
+  seen.now_ns = 7 * kMs;
+  root.observe(id, seen);
+  root.decide(seen.now_ns);
+  EXPECT_EQ(root.take_actions().size(), 1U);
+  root.decide(seen.now_ns);
+  EXPECT_TRUE(root.take_actions().empty());
+}
+
 TEST(Supervisor, ADestroyedPrimaryIsBuiltAnewUnderItsId) {
   SimHost host = quiet_host();
   run(host, 5);

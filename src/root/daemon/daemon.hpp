@@ -1,0 +1,93 @@
+/// The supervising daemon: the thin shell that lets the supervisor see the host and carries out
+/// what it decides. One thread; nothing in its loop blocks but the wait for something to happen.
+#pragma once
+
+#include <poll.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "root/daemon/config.hpp"
+#include "root/daemon/control.hpp"
+#include "root/daemon/handle.hpp"
+#include "root/daemon/history_file.hpp"
+#include "root/daemon/metrics.hpp"
+#include "root/daemon/supervisor.hpp"
+#include "root/events.hpp"
+#include "root/failure.hpp"
+#include "root/registry.hpp"
+#include "root/xen.hpp"
+
+namespace ppvmm::root::daemon {
+
+class Daemon {
+ public:
+  /// Takes the lock of the state directory (one daemon for each), and adopts what runs.
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>> start(Config config, std::string state_dir);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  /// Supervises until `stop` is set. Nothing that runs is disturbed by the end.
+  [[nodiscard]] Result<void> run(const volatile std::sig_atomic_t& stop);
+
+ private:
+  Daemon(Config config, std::string state_dir, Xen xen, Events events, Control control,
+         std::unique_ptr<Metrics> metrics);
+
+  void registry_changed();
+  void adopt(const Record& record);
+  void release(UnitId id);
+  [[nodiscard]] Result<std::shared_ptr<const Image>> image_for(const Record& record);
+
+  void wait();
+  void take_events();
+  [[nodiscard]] static bool fired(const pollfd& waited) { return waited.revents != 0; }
+  void look();
+  void look_at(UnitId id, const std::optional<DomainFacts>& facts, std::uint64_t now);
+  void carry_out();
+  void scrub();
+  void keep_books();
+  void log_console(Handle& handle);
+  void say(const std::string& line);
+
+  [[nodiscard]] nlohmann::ordered_json answer(const nlohmann::ordered_json& question);
+  [[nodiscard]] nlohmann::ordered_json status();
+  [[nodiscard]] nlohmann::ordered_json history_since(std::uint64_t id);
+
+  Config config_;
+  std::string state_dir_;
+  Xen xen_;
+  Events events_;
+  Control control_;
+  std::unique_ptr<Metrics> metrics_;
+  Registry registry_;
+  History history_;
+  HistoryFile history_file_;
+  Supervisor supervisor_;
+  std::map<UnitId, std::unique_ptr<Handle>> handles_;
+  std::map<std::uint64_t, std::weak_ptr<const Image>> images_;
+  std::map<std::string, std::string> refused_;  ///< Records that could not be adopted, and why.
+  std::set<std::uint64_t> counted_;             ///< Incidents whose end the metrics know.
+  int inotify_{-1};
+  std::vector<pollfd> waited_;  ///< Events, inotify, then whatever Control asked for.
+  std::uint64_t started_ns_{};
+  std::uint64_t looks_{};
+  std::uint64_t now_ns_{};  ///< Of this turn of the loop: reading the clock may be a system call.
+  std::uint64_t working_ns_{};  ///< Time not spent waiting.
+  std::uint64_t scrubbed_{};
+  std::uint64_t scrub_debt_ns_{};
+  std::uint64_t last_scrub_ns_{};
+  UnitId next_scrub_{};
+  std::uint64_t lost_notices_{};
+  std::uint64_t last_books_ns_{};
+};
+
+}  // namespace ppvmm::root::daemon

@@ -1,0 +1,99 @@
+/// One unikernel in the daemon's hands: everything a repair needs, mapped and parsed beforehand,
+/// and the few things that the supervisor can order. Thin: it decides nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "root/console.hpp"
+#include "root/daemon/supervisor.hpp"
+#include "root/events.hpp"
+#include "root/image.hpp"
+#include "root/microreboot.hpp"
+#include "root/registry.hpp"
+#include "root/vitals_view.hpp"
+#include "root/xen.hpp"
+#include "root/xen_clock.hpp"
+
+namespace ppvmm::root::daemon {
+
+class Handle {
+ public:
+  Handle(const Xen& xen, Events& events, Record record, std::shared_ptr<const Image> image)
+      : xen_(&xen), events_(&events), record_(std::move(record)), image_(std::move(image)) {}
+  ~Handle() { let_go(); }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+
+  /// Maps what there is of the domain. Fails when it is not (any more) the one of the record; then
+  /// there is nothing to look at, and a rebuild is the only repair.
+  [[nodiscard]] Result<void> take_hold();
+  /// Gives up every mapping and port: until then a domain that ends keeps its id.
+  void let_go();
+  [[nodiscard]] bool held() const { return vitals_.has_value(); }
+
+  /// What can be seen now. `facts`: what Xen says of the domain, nothing when there is none.
+  [[nodiscard]] Observation look(const std::optional<DomainFacts>& facts, std::uint64_t now_ns);
+  /// Until then a pause from outside is not held against it: somebody announced it.
+  void tolerate_pause(std::uint64_t until_ns) { tolerate_until_ns_ = until_ns; }
+  /// Notices that came since the last call, oldest first, on this clock; `gap` counts lost ones.
+  [[nodiscard]] std::vector<NoticeSeen> take_notices(std::uint64_t& gap);
+  /// The fault record in words, if there is one of this life, and when it was written.
+  [[nodiscard]] std::string fault_text(std::uint64_t& fault_ns);
+  /// Binds to the supervisor port when the unikernel offers one.
+  void link_up();
+
+  void ping();
+  void nudge();
+  [[nodiscard]] Acted microreboot(const Action& action);
+  [[nodiscard]] Acted destroy();
+  [[nodiscard]] Acted build(const Action& action);
+  [[nodiscard]] Acted command(const Action& action);
+  /// First damaged address among the next `pages` pages of code and constants.
+  [[nodiscard]] std::optional<std::uint64_t> scrub(std::size_t pages);
+  /// What stands in its console ring; empty unless root keeps the console.
+  [[nodiscard]] std::string take_console();
+
+  /// A port of this unit fired?
+  [[nodiscard]] bool owns(Events::Port port) const {
+    return link_ == port || console_port_ == port;
+  }
+  [[nodiscard]] const Record& record() const { return record_; }
+  [[nodiscard]] Record& record() { return record_; }
+  [[nodiscard]] const Image& image() const { return *image_; }
+  /// Where the time of the last rebuild went, in nanoseconds.
+  struct RebuildReport {
+    std::uint64_t let_go_ns{};   ///< To give up mappings and ports.
+    std::uint64_t destroy_ns{};  ///< Xen's call.
+    std::uint64_t build_ns{};    ///< From an empty id to a domain with its image.
+    std::uint64_t hold_ns{};     ///< To map it and bind its ports.
+  };
+  [[nodiscard]] const std::optional<RebuildReport>& last_rebuild() const { return rebuild_report_; }
+  [[nodiscard]] const std::optional<MicrorebootReport>& last_reboot() const {
+    return reboot_report_;
+  }
+  /// A time of Xen's clock on dom0's monotonic one; 0 stays 0.
+  [[nodiscard]] std::uint64_t to_dom0(std::uint64_t xen_ns);
+
+ private:
+  const Xen* xen_;
+  Events* events_;
+  Record record_;
+  std::shared_ptr<const Image> image_;
+  std::optional<VitalsView> vitals_;
+  std::optional<Microreboot> reboot_;
+  std::optional<XenClock> clock_;
+  std::optional<ConsoleReader> console_;
+  Mapping shared_info_;
+  std::optional<Events::Port> link_;
+  std::optional<Events::Port> console_port_;
+  std::uint32_t linked_to_{};
+  std::optional<MicrorebootReport> reboot_report_;
+  std::optional<RebuildReport> rebuild_report_;
+  std::uint64_t tolerate_until_ns_{};
+};
+
+}  // namespace ppvmm::root::daemon
