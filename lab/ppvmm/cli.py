@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,14 @@ PpVMM: dom0's services as self-healing C++ unikernels on stock Xen.
 
 Every command first brings what it needs (Debian packages, a build, the emulated machine's software) and says
 what it does meanwhile."""
+
+
+ON_HOST = {  # commands of dom0's own tool (src/root/tool), reached from here as well
+    "status": "show the unikernels of this host and what watches them",
+    "history": "every fault that root saw on this host, and what it did about it",
+    "inject": "do a fault to a unikernel of this host, from outside",
+}
+CAPABILITIES = Path("/proc/xen/capabilities")  # says control_d in dom0
 
 
 def main() -> int:
@@ -60,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("lint", help="check layout, static analysis, shell and Python of the whole tree")
     command.set_defaults(function=_lint)
+
+    for name, text in ON_HOST.items():
+        command = commands.add_parser(name, help=f"{text} (on a Xen host)", add_help=False)
+        command.add_argument("words", nargs=argparse.REMAINDER)
+        command.set_defaults(function=_on_host, name=name)
 
     sys.path.insert(0, str(ROOT / "bench"))
     benches = commands.add_parser("bench", help="measure us and the others side by side")
@@ -109,6 +123,16 @@ def _build(arguments) -> int:
     packages.ensure("build", "test")
     build.build(arguments.preset, *arguments.targets)
     return 0
+
+
+def _on_host(arguments) -> int:
+    if not CAPABILITIES.exists() or "control_d" not in CAPABILITIES.read_text():
+        raise UserError(f"{arguments.name} is for a Xen host's dom0, and this machine is none "
+                        "(`./ppvmm lab shell` is one)")
+    tool = build.folder() / "bin" / "ppvmm"
+    if not tool.exists():
+        raise UserError("the tool is not built yet: ./ppvmm build ppvmm")
+    os.execv(tool, [str(tool), arguments.name, *arguments.words])
 
 
 def _demo(arguments) -> int:

@@ -25,7 +25,7 @@ def run(json_file: Path | None, settings: list[str]) -> int:
     """Boots, shows, writes the report. Exit code 0 only when all of it was observed."""
     chosen = scenario.load("demo")
     chosen.variant.apply(settings)
-    store = "XenStore_uk" if chosen.variant.xenstore == "ppvmm" else chosen.variant.xenstore
+    store = "XenStore_uk" if chosen.variant.xenstore.startswith("ppvmm") else chosen.variant.xenstore
     say(f"booting Debian's Xen under QEMU, with {store} as the host's XenStore")
     outcome = scenario.run(chosen, json_file, verbose=True)
     events = [dict(event, text=TOLD[event["what"]].format(store=store))

@@ -10,7 +10,7 @@ from pathlib import Path
 from ppvmm.image import Image
 from ppvmm.term import UserError
 
-XENSTORES = ("xenstored", "oxenstored", "ppvmm", "none")
+XENSTORES = ("xenstored", "oxenstored", "ppvmm", "ppvmm-single", "none")  # ppvmm: three replicas, and root
 MODES = ("wall", "virtual")
 DEVICES = ("nic", "nic2", "virtio-nic", "nvme", "iommu")
 # Network cards among the devices: QEMU's model, and where it sits on the machine's bus.

@@ -29,7 +29,7 @@ from ppvmm.term import UserError
 __all__ = ["Done", "Hung", "Lab", "Session", "Variant"]
 
 BOOT_LIMIT = 240.0
-OURS = ("ppvmm", "xenstore_uk")  # the launcher in dom0 and the image, when XenStore is ours
+OURS = ("ppvmm", "ppvmm-root", "xenstore_uk")  # dom0's tool, the supervisor and the image, when XenStore is ours
 
 
 class Hung(UserError):
@@ -67,7 +67,7 @@ class Lab:
         variant = variant or Variant()
         variant.check()
         software = image()
-        targets = [*self.targets, *(OURS if variant.xenstore == "ppvmm" else ())]
+        targets = [*self.targets, *(OURS if variant.xenstore.startswith("ppvmm") else ())]
         build.build("release", "lab-agent", *targets)
         files = dict(self.files)
         for target in targets:

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <system_error>
 
 namespace ppvmm::root {
@@ -37,6 +38,7 @@ json to_json(const Record& record) {
           {"attached", record.place.attached},
           {"console", record.console},
           {"rebuilding", record.rebuilding},
+          {"adopted", record.adopted},
           {"notices_seen", record.notices_seen}};
 }
 
@@ -61,6 +63,7 @@ Record from_json(const json& data) {
   data.at("attached").get_to(record.place.attached);
   data.at("console").get_to(record.console);
   data.at("rebuilding").get_to(record.rebuilding);
+  data.at("adopted").get_to(record.adopted);
   data.at("notices_seen").get_to(record.notices_seen);
   record.spec.domid = record.built.domid;
   return record;
@@ -75,6 +78,16 @@ bool valid_name(const std::string& name) {
            return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '-' ||
                   letter == '_' || letter == '.';
          });
+}
+
+DomainSpec spec_of_rebuild(const Record& record) {
+  constexpr std::string_view kRebuilt = " rebuilt";  // src/uk/xenstore/main.cpp
+  DomainSpec spec = record.spec;
+  spec.domid = record.built.domid;
+  if (record.place.role == SetRole::primary && !spec.cmdline.ends_with(kRebuilt)) {
+    spec.cmdline += kRebuilt;
+  }
+  return spec;
 }
 
 std::string Registry::file_of(const std::string& name) const {

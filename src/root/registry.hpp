@@ -34,8 +34,15 @@ struct Record {
   bool console{};  ///< Root reads its console ring; nobody else may.
   /// A rebuild began and did not end: whatever has this domain id is half made, and ours.
   bool rebuilding{};
+  /// Built by somebody else (xl): root can re-enter it in place, but not build it again with all
+  /// that it had.
+  bool adopted{};
   std::uint64_t notices_seen{};  ///< Number of the last notice that root has dealt with.
 };
+
+/// What to build when the unikernel is built anew. A primary of a set is told that it is not the
+/// first: finding nothing it must not begin an empty store.
+[[nodiscard]] DomainSpec spec_of_rebuild(const Record& record);
 
 class Registry {
  public:

@@ -51,6 +51,9 @@ ordered_json Daemon::answer(const ordered_json& question) {
     if (how != "microreboot" && how != "rebuild") {
       return refusal("how is microreboot or rebuild");
     }
+    if (how == "rebuild" && handles_.at(*id)->record().adopted) {
+      return refusal("\"" + unit + "\" was created by xl, and only xl can create it again");
+    }
     const Repair repair = how == "rebuild" ? Repair::rebuild : Repair::microreboot;
     if (!supervisor_.order(*id, repair, now_ns())) {
       return refusal("\"" + unit + "\" is under repair already");

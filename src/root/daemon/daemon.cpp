@@ -141,6 +141,7 @@ void Daemon::adopt(const Record& record) {
                 .place = record.place,
                 .rebuilding = record.rebuilding,
                 .policy = config_.policy_for(record.name, lone)};
+  if (record.adopted) info.policy.limits.rebuilds = 0;
   const auto unit = config_.units.find(record.name);
   if (unit != config_.units.end() && unit->second.after) {
     info.after = *unit->second.after;

@@ -195,7 +195,7 @@ Acted Handle::destroy() {
 
 Acted Handle::build(const Action& action) {
   const std::uint64_t begin = now_ns();
-  record_.spec.domid = record_.built.domid;
+  record_.spec = spec_of_rebuild(record_);
   auto built = build_in_place(*xen_, *image_, record_.spec);
   if (!built) return not_done(built.error());
   const std::uint64_t there = now_ns();

@@ -24,6 +24,8 @@ constexpr std::uint64_t kAttachAgain = 5 * kMs;
 constexpr std::uint32_t kAttachTries = 40;
 /// To fill a backup takes a fraction of this even with 100 000 nodes.
 constexpr std::uint64_t kJoin = 10'000 * kMs;
+/// A refill that the primary begins by itself when it is idle.
+constexpr std::uint64_t kRefill = 2'000 * kMs;
 
 using Notice = abi::xenstore_set::Notice;
 using Result = abi::xenstore_set::Result;
@@ -151,6 +153,7 @@ void Supervisor::step_attaching(UnitId id, Unit& unit) {
       unit.phase = Phase::watching;
       unit.since_ns = now_ns_;
       unit.joining = true;
+      unit.join_until_ns = now_ns_ + kJoin;
       begin_step(unit, "fill");
       actions_.push_back({.unit = id, .act = Act::remember, .cause = {}, .words = {}});
       return;
@@ -174,12 +177,9 @@ void Supervisor::step_attaching(UnitId id, Unit& unit) {
 }
 
 void Supervisor::step_joining(Unit& unit) {
-  if (now_ns_ - unit.since_ns < kJoin) return;
-  unit.joining = false;
-  if (Incident* const open = history_->change(unit.incident)) {
-    open->detail += "; the primary has not said that it joined";
-  }
-  complete(unit, Outcome::stopped);
+  if (now_ns_ < unit.join_until_ns) return;
+  end_step(unit, "it has not become a member in time");
+  ill(unit, "not filled", {}, next_repair(unit, Health::lost));
 }
 
 std::optional<std::uint64_t> Supervisor::detached_index(const Unit& primary) const {
@@ -210,6 +210,17 @@ void Supervisor::backup_must_be_rebuilt(const Unit& primary, std::uint64_t index
     return;
   }
   ill(*backup, std::move(cause), std::move(detail), next_repair(*backup, Health::lost));
+}
+
+void Supervisor::backup_is_refilled(const Unit& primary, std::uint64_t index, std::string cause,
+                                    std::string detail) {
+  Unit* const backup = backup_of(primary, index);
+  if (backup == nullptr || backup->phase != Phase::watching || backup->joining) return;
+  ill(*backup, std::move(cause), std::move(detail), Repair::none);
+  backup->phase = Phase::watching;
+  backup->joining = true;
+  backup->join_until_ns = now_ns_ + kRefill;
+  begin_step(*backup, "refill by the primary");
 }
 
 void Supervisor::notice(UnitId id, const NoticeSeen& notice) {
@@ -253,7 +264,7 @@ void Supervisor::primary_notice(UnitId id, Unit& unit, const NoticeSeen& notice)
       backup_must_be_rebuilt(unit, subject, "stuck", "it did not release log in time");
       return;
     case Notice::backup_damaged:
-      backup_must_be_rebuilt(unit, subject, "corruption", "its memory is not what was written");
+      backup_is_refilled(unit, subject, "corruption", "its memory is not what was written");
       return;
     case Notice::backup_lost:
       backup_must_be_rebuilt(unit, subject, "lost", "the primary cannot use it any more");
@@ -262,7 +273,7 @@ void Supervisor::primary_notice(UnitId id, Unit& unit, const NoticeSeen& notice)
       backup_must_be_rebuilt(unit, subject, "refill failed", fmt::format("error {}", value));
       return;
     case Notice::region_unusable:
-      backup_must_be_rebuilt(unit, subject, "region unusable", fmt::format("standing {}", value));
+      backup_is_refilled(unit, subject, "region unusable", fmt::format("standing {}", value));
       return;
     case Notice::alone:
       note(unit, "ALONE", "no backup is left: the next fault loses the store's contents");
@@ -273,7 +284,7 @@ void Supervisor::primary_notice(UnitId id, Unit& unit, const NoticeSeen& notice)
       return;
     case Notice::odd_one_out:
       if (subject != 0) {
-        backup_must_be_rebuilt(unit, subject - 1, "corruption", "outvoted by the other two");
+        backup_is_refilled(unit, subject - 1, "corruption", "outvoted by the other two");
       } else if (unit.phase == Phase::watching) {
         unit.cause = abi::FaultKind::corruption;
         ill(unit, "corruption", "outvoted by both backups", next_repair(unit, Health::faulted));

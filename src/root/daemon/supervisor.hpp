@@ -158,8 +158,9 @@ class Supervisor {
     std::uint64_t next_refresh_ns{};
     std::uint64_t incident{};
     std::uint32_t incarnation_before{};
-    std::uint32_t generation{};  ///< Raised with every new domain.
-    bool joining{};              ///< A backup that is being filled.
+    std::uint32_t generation{};     ///< Raised with every new domain.
+    bool joining{};                 ///< A backup that is being filled ...
+    std::uint64_t join_until_ns{};  ///< ... and is rebuilt if it is no member by then.
     bool told_stopped{};
     OpenCommand command{};
     std::uint64_t microreboots{};
@@ -200,6 +201,9 @@ class Supervisor {
   void give_command(UnitId primary, Unit& backup, Command command);
   /// The result of the command that `backup` waits for, once the primary has carried it out.
   [[nodiscard]] std::optional<std::uint32_t> command_result(Unit& backup);
+  /// The primary fills a backup by itself: rebuilt only if that comes to nothing.
+  void backup_is_refilled(const Unit& primary, std::uint64_t index, std::string cause,
+                          std::string detail);
   void backup_must_be_rebuilt(const Unit& primary, std::uint64_t index, std::string cause,
                               std::string detail);
   void primary_notice(UnitId id, Unit& unit, const NoticeSeen& notice);

@@ -21,6 +21,7 @@ int adopt(const Common& common, const AdoptOptions& options) {
                 .image_hash = image->hash(),
                 .spec = {.domid = options.domid, .memory_mib = 0, .cmdline = {}, .xenstore = false},
                 .built = *built};
+  record.adopted = true;
   if (const auto saved = common.registry().save(record); !saved) return complain(saved.error());
   fmt::print("{}: domain {} adopted in {} ms\n", options.name, built->domid,
              ms_text(to_ms(built->build_ns)));

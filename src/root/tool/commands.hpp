@@ -74,7 +74,7 @@ struct XenstoreOptions {
   std::uint32_t memory_mib{64};
   std::uint32_t replicas{1};  ///< 1, or 3: a primary and two backups.
   std::uint32_t backup_memory_mib{64};
-  std::string console{"xenconsoled"};  ///< Who reads their consoles: xenconsoled or root.
+  std::string console;  ///< Who reads their consoles: xenconsoled or root; empty: as replicas ask.
   std::string cmdline;
 };
 [[nodiscard]] int xenstore_start(const Common& common, const XenstoreOptions& options);

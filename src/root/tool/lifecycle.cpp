@@ -75,6 +75,10 @@ int start(const Common& common, const StartOptions& options) {
 int stop(const Common& common, const std::string& name) {
   const auto record = common.registry().load(name);
   if (!record) return complain(record.error());
+  if (record->place.role != SetRole::none) {
+    return complain({fmt::format("\"{}\" is a replica of \"{}\": the host cannot do without", name,
+                                 record->place.set)});
+  }
   // A daemon would take the end for a fault, and its mappings keep the domain's id taken.
   if (daemon::daemon_runs(common.state_dir)) {
     const auto released = daemon::ask(common.state_dir, {{"op", "release"}, {"unit", name}});
@@ -161,11 +165,18 @@ int rebuild(const Common& common, const std::string& name) {
   if (daemon::daemon_runs(common.state_dir)) return rebuild_supervised(common, name);
   auto record_of = common.registry().load(name);
   if (!record_of) return complain(record_of.error());
+  if (record_of->place.role == SetRole::backup) {
+    return complain(
+        {"a backup is rebuilt by ppvmm-root, which first makes its primary let go of it"});
+  }
+  if (record_of->adopted) {
+    return complain({"\"" + name + "\" was created by xl, and only xl can create it again"});
+  }
   const auto image = image_of(*record_of);
   if (!image) return complain(image.error());
   const auto xen = Xen::open();
   if (!xen) return complain(xen.error());
-  const auto done = root::rebuild(*xen, *image, record_of->spec, common.limit());
+  const auto done = root::rebuild(*xen, *image, spec_of_rebuild(*record_of), common.limit());
   if (!done) return complain(done.error());
   record_of->built = done->built;
   ++record_of->rebuilds;

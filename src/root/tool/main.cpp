@@ -123,9 +123,8 @@ int main(int argc, char** argv) {
   sub->add_option("--backup-memory", store_options.backup_memory_mib, "MiB of each backup")
       ->capture_default_str();
   sub->add_option("--console", store_options.console,
-                  "Who reads the consoles: xenconsoled, or root (needed for quick rebuilds)")
-      ->check(CLI::IsMember({"xenconsoled", "root"}))
-      ->capture_default_str();
+                  "Who reads the consoles: xenconsoled (default of one replica), or root (of three)")
+      ->check(CLI::IsMember({"xenconsoled", "root"}));
   sub->add_option("--cmdline", store_options.cmdline, "More command line for every replica");
 
   CLI11_PARSE(app, argc, argv);

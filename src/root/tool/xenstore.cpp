@@ -39,7 +39,8 @@ int xenstore_start(const Common& common, const XenstoreOptions& options) {
   if (options.replicas != 1 && options.replicas != 3) {
     return complain({"a XenStore has 1 replica or 3, not " + std::to_string(options.replicas)});
   }
-  const auto keeper = options.console == "root" ? ConsoleKeeper::root : ConsoleKeeper::xenconsoled;
+  const bool by_root = options.console.empty() ? options.replicas > 1 : options.console == "root";
+  const auto keeper = by_root ? ConsoleKeeper::root : ConsoleKeeper::xenconsoled;
   const auto xen = Xen::open();
   if (!xen) return complain(xen.error());
   const auto image = Image::load(options.image);

@@ -35,6 +35,7 @@ Record example() {
           .place = {.role = SetRole::backup, .set = "store", .index = 1, .attached = false},
           .console = true,
           .rebuilding = true,
+          .adopted = true,
           .notices_seen = 42};
 }
 
@@ -56,7 +57,18 @@ TEST_F(RegistryTest, GivesBackWhatWasSaved) {
   EXPECT_FALSE(loaded->place.attached);
   EXPECT_TRUE(loaded->console);
   EXPECT_TRUE(loaded->rebuilding);
+  EXPECT_TRUE(loaded->adopted);
   EXPECT_EQ(loaded->notices_seen, 42U);
+}
+
+TEST_F(RegistryTest, ARebuiltPrimaryIsToldOnceThatItIsNotTheFirst) {
+  Record record = example();
+  EXPECT_EQ(spec_of_rebuild(record).cmdline, "a=1 b");
+  record.place.role = SetRole::primary;
+  record.spec = spec_of_rebuild(record);
+  EXPECT_EQ(record.spec.cmdline, "a=1 b rebuilt");
+  EXPECT_EQ(spec_of_rebuild(record).cmdline, "a=1 b rebuilt");
+  EXPECT_EQ(spec_of_rebuild(record).domid, 7);
 }
 
 TEST_F(RegistryTest, ListsByNameAndForgets) {

@@ -303,9 +303,13 @@ void SimHost::harm() {
       break;
     default:
       if (domains_[0].serves()) {
+        const std::size_t odd = random_.below(3);
         notices_.push_back({.time_ns = now_,
                             .kind = static_cast<std::uint32_t>(set::Notice::odd_one_out),
-                            .subject = static_cast<std::uint32_t>(random_.below(3))});
+                            .subject = static_cast<std::uint32_t>(odd)});
+        // The primary fills a backup again by itself, and now and then fails to.
+        const bool refills = odd != 0 && domains_[0].maps.contains(odd - 1);
+        if (refills && !random_.chance(20)) domains_[0].joins_at[odd - 1] = now_ + 5 * kMs;
       }
   }
 }

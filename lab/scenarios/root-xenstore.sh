@@ -1,0 +1,77 @@
+#!/bin/sh
+# Faults in the three replicas of the host's XenStore while dom0 writes into it all the time. Each write that was
+# acknowledged must be there at the end.
+is() { what=$1; shift; check "$what" sh /lab/root-check.sh "$@"; }
+all_well() {
+  is "$1: the primary serves" well Xenstore
+  check "$1: the first backup is a member" wait-for 30 sh -c "ppvmm status | grep '^Xenstore-backup-0 ' | grep -v 'not a member'"
+  check "$1: the second backup is a member" wait-for 30 sh -c "ppvmm status | grep '^Xenstore-backup-1 ' | grep -v 'not a member'"
+  check "$1: nothing that was acknowledged is lost" sh /tmp/verify.sh
+}
+cat > /tmp/writer.sh << 'END'
+#!/bin/sh
+# Writes one node after the other, and notes each that was acknowledged.
+i=0
+while [ ! -e /tmp/stop-writing ]; do
+  i=$((i + 1))
+  xenstore-write "/root-test/$((i % 50))" "$i" && echo "$((i % 50)) $i" >> /tmp/acknowledged
+done
+END
+cat > /tmp/verify.sh << 'END'
+#!/bin/sh
+# The last acknowledged value of each node, or a later one whose acknowledgement is still under way.
+awk '{ last[$1] = $2 } END { for (n in last) print n, last[n] }' /tmp/acknowledged > /tmp/expected
+while read -r node value; do
+  found=$(xenstore-read "/root-test/$node") || exit 1
+  [ "$found" -ge "$value" ] || { echo "node $node holds $found instead of $value"; exit 1; }
+done < /tmp/expected
+END
+check "xl list shows all three" sh -c 'xl list | grep "^Xenstore " && xl list | grep "^Xenstore-backup-0 " && xl list | grep "^Xenstore-backup-1 "'
+sh /tmp/writer.sh &
+writer=$!
+wait-for 20 test -s /tmp/acknowledged
+all_well "at first"
+
+ppvmm inject Xenstore wild-rip --seed 1
+is "primary crashed: repaired in place" incident Xenstore crash repaired
+all_well "primary crashed"
+ppvmm inject Xenstore loop --seed 2
+is "primary hung: history knows what was injected" injected Xenstore loop
+all_well "primary hung"
+ppvmm inject Xenstore destroy
+is "primary destroyed: built anew under its id" incident Xenstore destroyed repaired
+all_well "primary destroyed"
+ppvmm inject Xenstore-backup-0 wild-rip --seed 3
+is "backup crashed: repaired" incident Xenstore-backup-0 crash repaired
+all_well "backup crashed"
+ppvmm inject Xenstore-backup-1 destroy
+is "backup destroyed: built anew and filled" incident Xenstore-backup-1 destroyed repaired
+all_well "backup destroyed"
+check "a backup is rebuilt on request" ppvmm rebuild Xenstore-backup-0 --limit-ms 30000
+all_well "backup rebuilt on request"
+
+kill -9 "$(cat /run/ppvmm/root.pid)"
+ppvmm inject Xenstore wild-rip --seed 4
+ppvmm-root --config /lab/root.toml >> /var/log/xen/ppvmm-root.log 2>&1 &
+is "root killed, then the primary crashed: the next root repairs it" incident Xenstore crash repaired
+all_well "root killed and back"
+ppvmm inject Xenstore destroy
+ppvmm inject Xenstore-backup-1 destroy
+is "primary and a backup destroyed: the primary" incident Xenstore destroyed repaired
+is "primary and a backup destroyed: the backup" incident Xenstore-backup-1 destroyed repaired
+all_well "primary and a backup destroyed"
+
+touch /tmp/stop-writing
+wait $writer
+check "the writer was never refused" sh -c 'test "$(wc -l < /tmp/acknowledged)" = "$(tail -n 1 /tmp/acknowledged | cut -d" " -f2)"'
+numbers() {
+  ppvmm history --json - | tr -d '\n' | sed 's/"id":/\n&/g' | grep "$3" \
+    | sed -n "s/.*\"$1\": \([0-9]*\),.*\"$2\": \([0-9]*\),.*/\1 \2/p" | awk '$1 > 0 && $2 > $1 { print ($2 - $1) / 1e6 }'
+}
+record ppvmm "primary crash: from the fault record until seen" ms $(numbers fault_ns seen_ns '"unit": "Xenstore",.*"cause": "crash"')
+record ppvmm "primary crash: from seen until serving" ms $(numbers seen_ns serving_ns '"unit": "Xenstore",.*"cause": "crash"')
+record ppvmm "primary destroyed: from seen until serving" ms $(numbers seen_ns serving_ns '"unit": "Xenstore",.*"cause": "destroyed"')
+ppvmm history
+ppvmm status --json -
+sendfile /var/log/xen/ppvmm-root.log root.log
+event "the store survived everything"
