@@ -40,7 +40,7 @@ ordered_json Daemon::answer(const ordered_json& question) {
     if (op == "hold") {
       constexpr std::uint64_t kLongest = 10'000;
       const std::uint64_t ms = std::min(question.value("ms", std::uint64_t{0}), kLongest);
-      handles_.at(*id)->tolerate_pause(now_ns() + ms * kNsPerMs);
+      handles_.at(*id)->tolerate_pause(judged_ns_ + ms * kNsPerMs);
       return {{"ok", true}};
     }
     if (op == "release") {
@@ -106,6 +106,7 @@ ordered_json Daemon::status() {
           {"pid", getpid()},
           {"up_ns", now_ns() - started_ns_},
           {"looks", looks_},
+          {"asked_xen", asked_},
           {"working_ns", working_ns_},
           {"scrubbed_pages", scrubbed_},
           {"lost_notices", lost_notices_},

@@ -167,7 +167,10 @@ void Daemon::release(UnitId id) {
 Result<void> Daemon::run(const volatile std::sig_atomic_t& stop) {
   while (stop == 0) {
     const std::uint64_t before = now_ns();
-    if (now_ns_ != 0) working_ns_ += before - now_ns_;
+    if (now_ns_ != 0) {
+      last_turn_ns_ = before - now_ns_;
+      working_ns_ += last_turn_ns_;
+    }
     wait();
     now_ns_ = now_ns();
     take_events();
@@ -190,11 +193,15 @@ void Daemon::wait() {
   waited_.push_back({.fd = events_.descriptor(), .events = POLLIN, .revents = 0});
   waited_.push_back({.fd = inotify_, .events = POLLIN, .revents = 0});
   control_.add_to(waited_);
-  const std::uint64_t pace = supervisor_.busy() ? kBusyPace : config_.pace_ns;
+  // At real-time priority it must not eat the processor, however slow that is: a turn is followed
+  // by a rest of several times its length, and of its own length while there is a repair.
+  constexpr std::uint64_t kRest = 6;
+  const std::uint64_t pace = supervisor_.busy() ? std::max(kBusyPace, last_turn_ns_)
+                                                : std::max(config_.pace_ns, kRest * last_turn_ns_);
   const timespec limit{.tv_sec = static_cast<time_t>(pace / kNsPerSecond),
                        .tv_nsec = static_cast<long>(pace % kNsPerSecond)};
   // A signal only means that `stop` may be set now.
-  static_cast<void>(ppoll(waited_.data(), waited_.size(), &limit, nullptr));
+  woken_ = ppoll(waited_.data(), waited_.size(), &limit, nullptr) != 0;
 }
 
 void Daemon::take_events() {
@@ -214,6 +221,30 @@ void Daemon::take_events() {
 
 void Daemon::look() {
   ++looks_;
+  // Twice the pace is what a look may be late without an excuse.
+  const std::uint64_t elapsed = last_look_ns_ == 0 ? 0 : now_ns_ - last_look_ns_;
+  judged_ns_ += std::min(elapsed, 2 * std::max(config_.pace_ns, kBusyPace));
+  last_look_ns_ = now_ns_;
+  if (must_ask()) {
+    ask_xen();
+    return;
+  }
+  for (const auto& [id, handle] : handles_)
+    look_at(id, handle->facts(), judged_ns_);
+}
+
+// Asking costs a hypercall through two system calls; memory that is mapped costs nothing.
+bool Daemon::must_ask() {
+  constexpr std::uint64_t kMostUnasked = 3;
+  bool ask = woken_ || supervisor_.busy() || ++unasked_ >= kMostUnasked;
+  for (const auto& [id, handle] : handles_)
+    ask = handle->worth_asking() || ask;
+  if (ask) unasked_ = 0;
+  return ask;
+}
+
+void Daemon::ask_xen() {
+  ++asked_;
   if (handles_.empty()) return;
   DomId first = kFirstReservedDomId;
   DomId last = 0;
@@ -233,7 +264,7 @@ void Daemon::look() {
   }
   for (const auto& [id, handle] : handles_) {
     const auto found = std::ranges::find(facts, handle->record().built.domid, &DomainFacts::domid);
-    look_at(id, found == facts.end() ? std::nullopt : std::optional(*found), now_ns_);
+    look_at(id, found == facts.end() ? std::nullopt : std::optional(*found), judged_ns_);
   }
 }
 
@@ -306,7 +337,7 @@ void Daemon::carry_out() {
       }
       now = now_ns();
       supervisor_.acted(action, result, now);
-      look_at(action.unit, xen_.domain(handle.record().built.domid), now);
+      look_at(action.unit, xen_.domain(handle.record().built.domid), judged_ns_);
     }
   }
 }

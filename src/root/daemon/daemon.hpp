@@ -51,6 +51,8 @@ class Daemon {
   void take_events();
   [[nodiscard]] static bool fired(const pollfd& waited) { return waited.revents != 0; }
   void look();
+  [[nodiscard]] bool must_ask();
+  void ask_xen();
   void look_at(UnitId id, const std::optional<DomainFacts>& facts, std::uint64_t now);
   void carry_out();
   void scrub();
@@ -81,7 +83,15 @@ class Daemon {
   std::uint64_t started_ns_{};
   std::uint64_t looks_{};
   std::uint64_t now_ns_{};  ///< Of this turn of the loop: reading the clock may be a system call.
-  std::uint64_t working_ns_{};  ///< Time not spent waiting.
+  std::uint64_t working_ns_{};    ///< Time not spent waiting.
+  std::uint64_t last_turn_ns_{};  ///< What the last turn of the loop took, without its waiting.
+  /// The clock that units are judged by: it stands still while this process does not get to run,
+  /// as they then hardly do either.
+  std::uint64_t judged_ns_{};
+  std::uint64_t last_look_ns_{};
+  std::uint64_t unasked_{};  ///< Looks since Xen was asked.
+  bool woken_{};             ///< Something happened, it was not only time to look.
+  std::uint64_t asked_{};
   std::uint64_t scrubbed_{};
   std::uint64_t scrub_debt_ns_{};
   std::uint64_t last_scrub_ns_{};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "root/observe.hpp"
 #include "root/rebuild.hpp"
@@ -74,6 +75,7 @@ void Handle::let_go() {
 }
 
 Observation Handle::look(const std::optional<DomainFacts>& facts, std::uint64_t now_ns) {
+  facts_ = facts;
   Observation seen;
   seen.now_ns = now_ns;
   seen.exists = facts.has_value();
@@ -88,6 +90,17 @@ Observation Handle::look(const std::optional<DomainFacts>& facts, std::uint64_t 
   if (now_ns < tolerate_until_ns_) seen.paused = seen.blocked = false;
   if (!link_) link_up();
   return seen;
+}
+
+bool Handle::worth_asking() {
+  if (!vitals_ || !facts_ || facts_->dying || facts_->shut_down) return true;
+  const abi::Vitals page = vitals_->page();
+  std::uint64_t moved = page.counts.events;
+  for (const abi::Progress& part : page.progress)
+    moved += part.count;
+  const bool has_moved = std::exchange(moved_, moved) != moved;
+  if (page.state != abi::LifeState::ready || page.orders.ping != page.pong) return true;
+  return !has_moved && (page.asleep == 0 || event_pending(shared_info_));
 }
 
 void Handle::link_up() {

@@ -37,6 +37,12 @@ class Handle {
 
   /// What can be seen now. `facts`: what Xen says of the domain, nothing when there is none.
   [[nodiscard]] Observation look(const std::optional<DomainFacts>& facts, std::uint64_t now_ns);
+  /// Does anything in its memory say that Xen should be asked about it? Cheap: reads two pages.
+  /// One that has moved since the last look lives, and one that sleeps with nothing to do is not
+  /// missed by anybody for a moment.
+  [[nodiscard]] bool worth_asking();
+  /// What Xen said last.
+  [[nodiscard]] const std::optional<DomainFacts>& facts() const { return facts_; }
   /// Until then a pause from outside is not held against it: somebody announced it.
   void tolerate_pause(std::uint64_t until_ns) { tolerate_until_ns_ = until_ns; }
   /// Notices that came since the last call, oldest first, on this clock; `gap` counts lost ones.
@@ -94,6 +100,8 @@ class Handle {
   std::optional<MicrorebootReport> reboot_report_;
   std::optional<RebuildReport> rebuild_report_;
   std::uint64_t tolerate_until_ns_{};
+  std::optional<DomainFacts> facts_;
+  std::uint64_t moved_{};  ///< Progress at the last look.
 };
 
 }  // namespace ppvmm::root::daemon

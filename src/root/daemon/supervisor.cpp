@@ -486,8 +486,7 @@ UnitStatus Supervisor::status(UnitId id) const {
 bool Supervisor::busy() const {
   return std::ranges::any_of(units_, [](const auto& entry) {
     const Unit& unit = entry.second;
-    return (unit.phase != Phase::watching && unit.phase != Phase::given_up) ||
-           (unit.last && unit.last->ping != unit.last->pong);
+    return unit.phase != Phase::watching && unit.phase != Phase::given_up;
   });
 }
 
