@@ -12,6 +12,10 @@
 namespace ppvmm::netuk {
 namespace {
 
+/// So many drivers may die within the window; the next one takes net_uk with it.
+constexpr unsigned kDeathsMost = 4;
+constexpr kernel::Nanoseconds kDeathsWindowNs = 100 * kernel::time::kMillisecond;
+
 using kernel::Level;
 using kernel::log;
 
@@ -148,12 +152,17 @@ void Wire::look() {
 
 void Wire::repair(std::string_view why) {
   const auto begin = kernel::time::now();
+  if (card_->nic().dead() && dies_too_often(begin)) {
+    // Only root can put code back: it does so when it enters the image again.
+    kernel::panic("drivers die one after the other: their code is damaged");
+  }
   const std::size_t held = plumbing_->path().shadow().held();
   plumbing_->path().set_nic(nullptr);
   before_.reset();
   silent_looks_ = 0;
   ++repairs_;
   if (!restart()) {
+    if (card_->nic().dead()) kernel::panic("a new driver dies at its start: its code is damaged");
     retry_ns_ = std::clamp(retry_ns_ * 2, kRetryFirstNs, kRetryMostNs);
     log(Level::error, "wire: ", why, "; the driver cannot be restarted, again in ",
         retry_ns_ / kernel::time::kMillisecond, " ms, ", held, " frames held");
@@ -167,6 +176,14 @@ void Wire::repair(std::string_view why) {
   log(Level::warning, "wire: ", why, "; driver restarted in ",
       (kernel::time::now() - begin) / kernel::time::kMicrosecond, " us, ", held,
       " frames held, link changes ", card_->nic().statistics().link_changes);
+}
+
+bool Wire::dies_too_often(kernel::Nanoseconds now) {
+  if (now - deaths_since_ > kDeathsWindowNs) {
+    deaths_since_ = now;
+    deaths_ = 0;
+  }
+  return ++deaths_ > kDeathsMost;
 }
 
 bool Wire::restart() {

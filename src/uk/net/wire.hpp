@@ -49,6 +49,8 @@ class Wire final : private pci::Frontend::Listener {
   kernel::task::Task<bool> start_card();
   void repair(std::string_view why);
   [[nodiscard]] bool restart();
+  /// A driver that dies again and again, each time a new one, does not die of its memory.
+  [[nodiscard]] bool dies_too_often(kernel::Nanoseconds now);
   void look();
   static void on_look(void* self);
   static void on_pass(void* self);
@@ -64,6 +66,8 @@ class Wire final : private pci::Frontend::Listener {
   unsigned silent_looks_{};
   kernel::Nanoseconds retry_ns_{};
   std::uint64_t repairs_{};
+  kernel::Nanoseconds deaths_since_{};
+  unsigned deaths_{};
   kernel::vitals::Component component_;
 };
 
