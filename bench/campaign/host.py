@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from campaign.plan import Fault
+from ppvmm.paths import ROOT
 from ppvmm.session import Done, Hung, Lab, Session, Variant
 
 XSHISTORY = "/lab/bin/ppvmm-xshistory"
@@ -15,6 +16,7 @@ HISTORY = "/tmp/history"
 GUESTS = ("steady",)
 GUEST_READY = "guest load began"
 GUEST_DONE = "guest load judged"
+SUPERVISOR = "/lab/bin/ppvmm-root"
 SUPERVISOR_PID = "/run/ppvmm/root.pid"
 DOM0_CLIENTS = 6
 GUEST_CLIENTS = 3
@@ -59,9 +61,13 @@ class Injected:
     what: dict = field(default_factory=dict)
     refused: str = ""           # why it could not be done
     served: bool = False        # every client was served again in time
-    healed: bool = True         # and the supervisor, if there is one, had mended everything
     dom0_ns: int = 0
     xen_ns: int = 0
+
+
+def supervisor_target() -> list[str]:
+    """The build target of root, in a tree that has it."""
+    return ["ppvmm-root"] if "ppvmm-root" in (ROOT / "src/root/CMakeLists.txt").read_text() else []
 
 
 class Host:
@@ -69,8 +75,10 @@ class Host:
 
     def __init__(self, variant: Variant, out: Path, seed: int, on_event=None):
         self.seed = seed
-        self.session: Session = Lab(targets=["ppvmm-xshistory"], out=out).boot(variant, on_event=on_event)
+        targets = ["ppvmm-xshistory", *supervisor_target()]
+        self.session: Session = Lab(targets=targets, out=out).boot(variant, on_event=on_event)
         self.over = False
+        self.root = self.start_supervisor()
 
     def close(self) -> None:
         if self.over:
@@ -109,15 +117,31 @@ class Host:
         names = [row["name"] for row in rows if row["name"].startswith(STORE)]
         return sorted(names, key=lambda name: (name != STORE, name))
 
-    def supervised(self) -> bool:
-        return self.run(f"test -s {SUPERVISOR_PID} && kill -0 $(cat {SUPERVISOR_PID})").ok
+    def start_supervisor(self) -> bool:
+        """Starts root, and starts it again whenever it was killed, as systemd does. False: this tree has none."""
+        if not self.run(f"test -x {SUPERVISOR}").ok:
+            return False
+        self.session.start(f"while :; do {SUPERVISOR} >> /var/log/ppvmm-root.log 2>&1; usleep 100000; done")
+        self.must(f"wait-for 20 test -s {SUPERVISOR_PID}")
+        return True
+
+    def repair(self, name: str) -> bool:
+        """Without root: what an operator would do who was told at once. In place, else anew."""
+        for command in ("microreboot", "rebuild"):
+            done = self.run(f"ppvmm {command} {name} --limit-ms 3000", 30)
+            if done.ok and self.run(f"{XSHISTORY} wait --status {STATUS} --limit-ms 3000", 30).ok:
+                return True
+        return False
 
     def inject(self, fault: Fault, limit_s: float) -> Injected:
         """Does the fault at its time, and waits until everybody is served again, or `limit_s` is over."""
         names = self.members()
-        backups = names[1:]
+        backups = names[1:] if self.root else []  # nobody but root can heal those
         target = backups[fault.index % len(backups)] if fault.role == "backup" and backups else names[0]
         result = Injected(target)
+        if "kill-supervisor" in fault.words and not self.root:
+            result.refused = "there is no supervisor"
+            return result
         words = list(fault.words)
         faults = [word for word in words if not word.startswith("--")][:2 if "kill-supervisor" in words else 1]
         options = words[len(faults):]
@@ -134,6 +158,9 @@ class Host:
             return result
         result.what = {"injections": told}
         result.dom0_ns, result.xen_ns = told[0]["dom0_ns"], told[0]["xen_ns"]
+        if not self.root and not self.run(f"{XSHISTORY} wait --status {STATUS} --after {result.dom0_ns} "
+                                          "--limit-ms 1000", 30).ok:
+            self.repair(target)
         served = self.run(f"{XSHISTORY} wait --status {STATUS} --after {told[-1]['dom0_ns']} "
                           f"--limit-ms {int(limit_s * 1000)}", limit_s + 20)
         result.served = served.ok

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     packages.ensure("build", "lab", "figures")
     build.build("release", "ppvmm", "xenstore_uk", "ppvmm-xshistory")
-    variant = Variant(xenstore="ppvmm")
+    variant = Variant(xenstore="ppvmm", dom0_args="lab.replicas=3")
     variant.apply(arguments.set)
     result = Result("campaign-xenstore", variant.mode)
     folder = new_folder(result.name)
