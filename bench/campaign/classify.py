@@ -20,11 +20,19 @@ class Case:
     kind: str = UNSEEN
     outage_ms: float | None = None  # longest wait of a client of dom0's that the fault fell into or came before
     reasons: list[str] = field(default_factory=list)
+    incidents: list[dict] = field(default_factory=list)  # what root saw of it
+
+    @property
+    def detection_ms(self) -> float | None:
+        """From the fault until root saw it; nothing when it never had to."""
+        return (self.incidents[0]["seen_ns"] - self.injected.dom0_ns) / 1e6 if self.incidents else None
 
     def as_dict(self) -> dict:
         return {"number": self.fault.number, "fault": self.fault.name, "words": self.fault.words,
                 "target": self.injected.target, "when": self.fault.when, "seed": self.fault.seed, "class": self.kind,
-                "outage_ms": self.outage_ms, "reasons": self.reasons, "refused": self.injected.refused,
+                "outage_ms": self.outage_ms, "detection_ms": self.detection_ms,
+                "seen_as": [each["cause"] for each in self.incidents],
+                "repairs": [step["what"] for each in self.incidents for step in each["steps"]], "reasons": self.reasons, "refused": self.injected.refused,
                 "injection": self.injected.what}
 
 
@@ -36,8 +44,9 @@ def outage_ms(begin_ns: int, end_ns: int, gaps: list[dict]) -> float:
     return max(waits, default=0) / 1e6
 
 
-def classify(cases: list[Case], verdict: dict, guest: dict | None, churn: list[str], obituary: str) -> None:
-    """Sets class, outage and reasons of the cases of one boot, which are in the order of their injection."""
+def classify(cases: list[Case], verdict: dict, guest: dict | None, churn: list[str], obituary: str,
+             incidents: list[dict]) -> None:
+    """Sets class, outage, reasons and incidents of the cases of one boot, which are in the order of their injection."""
     done = [case for case in cases if not case.injected.refused]
     for case in cases:
         if case.injected.refused:
@@ -48,6 +57,10 @@ def classify(cases: list[Case], verdict: dict, guest: dict | None, churn: list[s
     for at, case in enumerate(done):
         begin = case.injected.dom0_ns
         end = done[at + 1].injected.dom0_ns if at + 1 < len(done) else 1 << 63
+        case.incidents = [each for each in incidents
+                          if begin <= each["seen_ns"] < end and each["outcome"] in ("repaired", "stopped", "open")]
+        if not case.injected.healed:
+            case.reasons.append("the store did not get all its members back")
         # What happens within two seconds is this fault's; a later wait has another reason.
         case.outage_ms = outage_ms(begin, min(end, begin + 2_000_000_000), verdict["gaps"])
         errors = [each for each in verdict["errors"] if begin <= each["time_ns"] < end]
@@ -56,7 +69,7 @@ def classify(cases: list[Case], verdict: dict, guest: dict | None, churn: list[s
             kinds = sorted({f"{each['op']}: {each['error']}" for each in errors})
             case.reasons += [f"{len(errors)} errors shown ({', '.join(kinds)})"]
         case.reasons += [f"xl {line}" for line in failed]
-        if case.reasons:
+        if errors or failed:
             case.kind = ERROR
         if not case.injected.served:
             case.kind = STOPPED if obituary else WRONG

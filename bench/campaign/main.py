@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
             say(_describe(fault))
         return 0
     packages.ensure("build", "lab", "figures")
-    build.build("release", "ppvmm", "xenstore_uk", "ppvmm-xshistory")
-    variant = Variant(xenstore="ppvmm", dom0_args="lab.replicas=3")
+    build.build("release", "ppvmm", "ppvmm-root", "xenstore_uk", "ppvmm-xshistory")
+    variant = Variant(xenstore="ppvmm")
     variant.apply(arguments.set)
     result = Result("campaign-xenstore", variant.mode)
     folder = new_folder(result.name)
@@ -84,11 +84,14 @@ def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
                 host.over = True
                 obituary = host.obituary()
                 break
+            if not injected.healed:
+                break  # the next fault would meet a store that lacks a member
+        incidents = host.incidents()
         verdict, guest, churn = host.finish()
         result.versions |= host.session.versions
     finally:
         host.close()
-    classify(here, verdict, guest, churn, obituary)
+    classify(here, verdict, guest, churn, obituary, incidents)
     cases += here
     for case in here:
         if case.kind in (WRONG, STOPPED, ERROR):
@@ -101,7 +104,8 @@ def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
 def _progress(cases: list[Case], here: list[Case], began: float, total: int, injected: Injected) -> None:
     done = len(cases) + len(here)
     spent = time.monotonic() - began
-    state = f"not done ({injected.refused[:60]})" if injected.refused else "served again" if injected.served \
+    healed = "served again" if injected.healed else "served again, NOT healed"
+    state = f"not done ({injected.refused[:60]})" if injected.refused else healed if injected.served \
         else "NOT served"
     fault = here[-1].fault
     say(f"  {done}/{total}  fault {fault.number}: {fault.name} at {injected.target}: {state}"
@@ -119,6 +123,10 @@ def _conclude(result: Result, cases: list[Case], problems: list[str], boots: int
         if case.outage_ms is not None and case.kind in (UNSEEN, ERROR):
             result.add_samples("ppvmm", "outage of dom0's clients", "ms", [case.outage_ms])
             result.add_samples("ppvmm", f"outage, {case.fault.name}", "ms", [case.outage_ms])
+    for case in done:
+        if case.detection_ms is not None:
+            result.add_samples("ppvmm", "detection", "ms", [case.detection_ms])
+            result.add_samples("ppvmm", f"detection, {case.fault.name}", "ms", [case.detection_ms])
     for kind in CLASSES:
         result.add_samples("ppvmm", kind, "faults", [counts[kind]])
     result.add_target("wrong", "= 0", wrong, wrong == 0)

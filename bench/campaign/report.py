@@ -29,14 +29,17 @@ def _outages(cases: list[Case]) -> list[float]:
 
 def table(cases: list[Case], seed: int, problems: list[str]) -> str:
     """One line for each kind of fault; then what went wrong, with the command that does it again."""
-    head = f"{'fault':38}{'n':>5}{'unseen':>8}{'error':>7}{'stopped':>9}{'wrong':>7}{'not done':>10}{'outage ms p50':>15}{'max':>9}"
+    head = f"{'fault':38}{'n':>5}{'unseen':>8}{'error':>7}{'stopped':>9}{'wrong':>7}{'not done':>10}{'seen':>6}{'after ms p50':>14}" \
+           f"{'outage ms p50':>15}{'max':>9}"
     lines = [head]
     for name, group in [*_by_fault(cases).items(), ("all", cases)]:
         counts = Counter(case.kind for case in group)
         outages = _outages(group)
         p50, most = (f"{percentile(outages, 0.5):.1f}", f"{outages[-1]:.1f}") if outages else ("-", "-")
+        seen = sorted(case.detection_ms for case in group if case.detection_ms is not None)
+        after = f"{percentile(seen, 0.5):.2f}" if seen else "-"
         lines.append(f"{name:38}{len(group):5}{counts[UNSEEN]:8}{counts[ERROR]:7}{counts[STOPPED]:9}{counts[WRONG]:7}"
-                     f"{counts[REFUSED]:10}{p50:>15}{most:>9}")
+                     f"{counts[REFUSED]:10}{len(seen):6}{after:>14}{p50:>15}{most:>9}")
     for case in cases:
         if case.kind in (WRONG, STOPPED, ERROR):
             lines.append(f"{case.kind}: fault {case.fault.number} ({case.fault.name} at {case.injected.target}): "
