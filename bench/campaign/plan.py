@@ -58,7 +58,7 @@ def draw(seed: int, number: int) -> Fault:
     # Clients are at the primary, so most faults go there. Log and checkpoint lie with the backups.
     role = "backup" if where in REGION else dice.choices(("primary", "backup"), (3, 1))[0]
     when = dice.choice(MOMENTS)
-    return Fault(number, name, words, role, dice.randrange(2), when, dice.uniform(0.05, 1.5), dice.getrandbits(31))
+    return Fault(number, name, words, role, dice.randrange(2), when, dice.uniform(0.02, 0.6), dice.getrandbits(31))
 
 
 def plan(seed: int, first: int, count: int) -> list[Fault]:

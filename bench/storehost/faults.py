@@ -10,7 +10,7 @@ from ppvmm import build, packages
 from ppvmm.results import Result, new_folder
 from ppvmm.session import Hung, Session
 from ppvmm.term import UserError, say
-from storehost import busiest, hosts, refresh
+from storehost import busiest, hosts
 from storehost.hosts import DAEMONS, STORE, must
 
 XSHISTORY = "/lab/bin/ppvmm-xshistory"
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("at least one round", 2)
     faults = [arguments.only] if arguments.only else list(FAULTS)
     packages.ensure("build", "lab", "figures")
-    build.build("release", "ppvmm", "xenstore_uk", *hosts.PROGRAMS)
+    build.build("release", "ppvmm", "ppvmm-root", "xenstore_uk", *hosts.PROGRAMS)
     result = Result("bench-xenstore-faults", "virtual" if arguments.virtual else "wall")
     result.rounds = arguments.rounds
     folder = new_folder(result.name)
@@ -87,16 +87,15 @@ class Experiment:
         """Rounds until one leaves the host broken; returns how many."""
         config = must(session, "guest create --config-only --after stay").strip()
         self._load(session)
-        with refresh.policy(self.system, session):
-            if not self.after:
-                self._calibrate(session, config)
-            rounds: list[Round] = []
-            while len(rounds) < most:
-                rounds.append(self._round(session, config))
-                self._say(rounds[-1])
-                if not (rounds[-1].served and rounds[-1].succeeded):
-                    break
-                must(session, "xl destroy create")
+        if not self.after:
+            self._calibrate(session, config)
+        rounds: list[Round] = []
+        while len(rounds) < most:
+            rounds.append(self._round(session, config))
+            self._say(rounds[-1])
+            if not (rounds[-1].served and rounds[-1].succeeded):
+                break
+            must(session, "xl destroy create")
         verdict = self._judge(session)
         for each in rounds:
             self._keep(each, verdict)
@@ -139,7 +138,7 @@ class Experiment:
         # The sampler's head start is not the creation's.
         made = Round(done.ok, max(0.0, done.seconds - 0.05), hit, served,
                      note="" if done.ok else (done.err.strip().splitlines() or ["no answer"])[-1][:160])
-        if self.system == "ppvmm":
+        if self.system in ("ppvmm", "xoar"):
             self._history(session, made)
         return made
 
@@ -161,9 +160,10 @@ class Experiment:
 
     def _history(self, session: Session, made: Round) -> None:
         """What root saw of the fault, and when."""
-        told = json.loads(must(session, "ppvmm history --json -"))
+        told = json.loads(must(session, "ppvmm history --last 0 --json -"))
         incidents = told if isinstance(told, list) else told.get("incidents", [])
-        since = [each for each in incidents if each["seen_ns"] >= made.fault_ns and each["outcome"] == "repaired"]
+        since = [each for each in incidents if each["seen_ns"] >= made.fault_ns and each["outcome"] == "repaired"
+                 and each["unit"] == STORE]
         if since:
             first = since[0]
             made.detection_ms = (first["seen_ns"] - made.fault_ns) / 1e6

@@ -31,13 +31,15 @@ def chosen(text: str) -> list[str]:
 
 
 def variant(system: str, virtual: bool, settings: list[str]) -> Variant:
-    made = Variant(xenstore=system if system in DAEMONS else "ppvmm", mode="virtual" if virtual else "wall")
+    store = {"single": "ppvmm-single", "xoar": "ppvmm"}.get(system, system)
+    made = Variant(xenstore=store, mode="virtual" if virtual else "wall")
     made.apply(settings)
     return made
 
 
 def boot(system: str, virtual: bool, settings: list[str], out: Path) -> Session:
-    return Lab(targets=PROGRAMS, out=out).boot(variant(system, virtual, settings))
+    files = {"/lab/root.toml": Path(__file__).parent / "xoar.toml"} if system == "xoar" else {}
+    return Lab(files, PROGRAMS, out).boot(variant(system, virtual, settings))
 
 
 def must(session: Session, command: str, limit: float = LIMIT_S) -> str:

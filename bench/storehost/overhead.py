@@ -6,7 +6,7 @@ from ppvmm import build, packages
 from ppvmm.results import Result, new_folder
 from ppvmm.session import Hung, Session
 from ppvmm.term import UserError, say
-from storehost import hosts, paper, refresh, requests
+from storehost import hosts, paper, requests
 from xenstore import load
 
 DEVICE = "/dev/xen/xenbus"
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.creates < 1 or arguments.count < 10:
         raise UserError("at least one creation and ten samples", 2)
     packages.ensure("build", "lab", "figures")
-    build.build("release", "ppvmm", "xenstore_uk", *hosts.PROGRAMS)
+    build.build("release", "ppvmm", "ppvmm-root", "xenstore_uk", *hosts.PROGRAMS)
     result = Result("bench-xenstore-overhead", "virtual" if arguments.virtual else "wall")
     folder = new_folder(result.name)
     problems: list[str] = []
@@ -47,11 +47,10 @@ def _system(system: str, arguments, result: Result, folder, counted: dict) -> No
     say(f"{system}: booting Xen")
     with hosts.boot(system, arguments.virtual, arguments.set, folder / system) as session:
         result.versions |= session.versions
-        with refresh.policy(system, session):
-            say(f"{system}: {arguments.creates} creations")
-            _creations(session, system, arguments.creates, result)
-            say(f"{system}: latencies from dom0 and from a guest")
-            _latencies(session, system, arguments.count, result)
+        say(f"{system}: {arguments.creates} creations")
+        _creations(session, system, arguments.creates, result)
+        say(f"{system}: latencies from dom0 and from a guest")
+        _latencies(session, system, arguments.count, result)
         if system == "xenstored":
             say(f"{system}: requests of each operation")
             counted.update(requests.measure(session))
