@@ -50,7 +50,7 @@ def _boots(faults: list[Fault], variant: Variant, arguments, folder: Path, resul
     boots = 0
     left = list(faults)
     began = time.monotonic()
-    while left:
+    while left and not _over(began, arguments):
         boots += 1
         out = folder / f"boot-{boots:03}"
         try:
@@ -66,6 +66,10 @@ def _boots(faults: list[Fault], variant: Variant, arguments, folder: Path, resul
     return cases, problems, boots
 
 
+def _over(began: float, arguments) -> bool:
+    return arguments.minutes is not None and time.monotonic() - began > arguments.minutes * 60
+
+
 def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
     """One boot: as many faults as it survives, `per_boot` at most. Returns how many were done."""
     here: list[Case] = []
@@ -75,6 +79,8 @@ def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
         host.begin()
         obituary = ""
         for fault in left[:arguments.per_boot]:
+            if here and _over(began, arguments):
+                break
             injected = host.inject(fault, arguments.limit)
             here.append(Case(fault, injected))
             result.events.append({"t_ms": round(injected.xen_ns / 1e6, 3), "what": f"fault {fault.number}: {fault.name}",

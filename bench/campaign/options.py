@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--first", type=int, default=0, metavar="K", help="begin with fault number K (default 0)")
     parser.add_argument("--limit", type=float, default=20.0, metavar="SECONDS",
                         help="how long every client may wait to be served again (default 20)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="begin no boot and no fault after M minutes")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `lab run`")
     parser.add_argument("--list", action="store_true", help="print the faults and do nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well as under out/")
