@@ -5,7 +5,7 @@
 /// them, for a received frame is only taken out when another buffer takes its place.
 ///
 /// The PHY is never touched: it negotiates by itself at power-up and keeps its link through the
-/// MAC's reset (datasheet 4.2, table of resets), which is what makes restart() fast.
+/// MAC's reset, which is what makes restart() fast.
 #pragma once
 
 #include <array>

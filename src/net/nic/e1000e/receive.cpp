@@ -34,7 +34,7 @@ void E1000e::give_to_device(std::size_t index) {
             .vlan = 0};
 }
 
-/// Gives the device every descriptor but the one that stays ours (10.2.5.10).
+/// Gives the device every descriptor but the one that stays ours (10.2.5.9).
 void E1000e::refill() {
   bool moved = false;
   for (std::size_t next = (receive_tail_ + 1) % kRing; next != receive_next_;

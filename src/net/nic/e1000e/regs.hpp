@@ -21,40 +21,40 @@ enum class Reg : std::uint32_t {
   rctl = 0x0100,      // 10.2.5.1 receive control
   tctl = 0x0400,      // 10.2.6.1 transmit control
   tipg = 0x0410,      // 10.2.6.2 inter-packet gap
-  rdbal = 0x2800,     // 10.2.5.6 receive ring, low half of its address
-  rdbah = 0x2804,     // 10.2.5.7 ... high half
-  rdlen = 0x2808,     // 10.2.5.8 ... bytes
-  rdh = 0x2810,       // 10.2.5.9 ... head: the device's place
-  rdt = 0x2818,       // 10.2.5.10 ... tail: ours
-  rdtr = 0x2820,      // 10.2.5.11 receive delay timer
-  rxdctl = 0x2828,    // 10.2.5.12 receive descriptor control
-  radv = 0x282C,      // 10.2.5.13 absolute receive delay
+  rdbal = 0x2800,     // 10.2.5.5 receive ring, low half of its address
+  rdbah = 0x2804,     // 10.2.5.6 ... high half
+  rdlen = 0x2808,     // 10.2.5.7 ... bytes
+  rdh = 0x2810,       // 10.2.5.8 ... head: the device's place
+  rdt = 0x2818,       // 10.2.5.9 ... tail: ours
+  rdtr = 0x2820,      // 10.2.5.10 receive delay timer
+  rxdctl = 0x2828,    // 10.2.5 receive descriptor control
+  radv = 0x282C,      // 10.2.5 absolute receive delay
   tdbal = 0x3800,     // 10.2.6.4 transmit ring, as above
   tdbah = 0x3804,
   tdlen = 0x3808,
   tdh = 0x3810,
   tdt = 0x3818,
-  txdctl = 0x3828,   // 10.2.6.11 transmit descriptor control
-  crcerrs = 0x4000,  // 10.2.7.1 statistics: cleared by reading
+  txdctl = 0x3828,   // 10.2.6.10 transmit descriptor control
+  crcerrs = 0x4000,  // 10.2.7 statistics: cleared by reading
   rxerrc = 0x400C,
-  mpc = 0x4010,     // 10.2.7.4 packets missed for want of a descriptor
-  rlec = 0x4040,    // 10.2.7.17 length errors
-  rxcsum = 0x5000,  // 10.2.5.15 receive checksum control
-  rfctl = 0x5008,   // 10.2.5.16 receive filter control
+  mpc = 0x4010,     // 10.2.7 packets missed for want of a descriptor
+  rlec = 0x4040,    // 10.2.7 length errors
+  rxcsum = 0x5000,  // 10.2.5 receive checksum control
+  rfctl = 0x5008,   // 10.2.5 receive filter control
   mta = 0x5200,     // 10.2.5.21 multicast table: 128 words
   ral0 = 0x5400,    // 10.2.5.22 our address, low four bytes
   rah0 = 0x5404,    // 10.2.5.23 ... high two bytes, and whether it is valid
-  mrqc = 0x5818,    // 10.2.5.25 multiple receive queues command
+  mrqc = 0x5818,    // 10.2.5 multiple receive queues command
 };
 
-/// BAR 0 is 128 KiB (section 9.3.11).
+/// BAR 0 is 128 KiB.
 inline constexpr std::size_t kRegisterBytes = 0x20000;
 /// What a read of a device that is gone gives.
 inline constexpr std::uint32_t kGone = 0xFFFFFFFF;
 
 namespace ctrl {
 inline constexpr std::uint32_t kMasterDisable = 1u << 2;  ///< GIO master disable
-inline constexpr std::uint32_t kAutoSpeed = 1u << 5;      ///< ASDE
+inline constexpr std::uint32_t kAutoSpeed = 1u << 5;      ///< ASDE: must be 0 in the 82574
 inline constexpr std::uint32_t kLinkUp = 1u << 6;         ///< SLU
 inline constexpr std::uint32_t kForceSpeed = 1u << 11;
 inline constexpr std::uint32_t kForceDuplex = 1u << 12;
@@ -101,10 +101,11 @@ inline constexpr std::uint32_t kCollisions = 0x0Fu << 4;  ///< CT, as 10.2.6.1 r
 inline constexpr std::uint32_t kDistance = 0x3Fu << 12;   ///< COLD for full duplex
 }  // namespace tctl
 
-/// 10.2.6.2: IPGT 8, IPGR1 8, IPGR2 6 for copper.
-inline constexpr std::uint32_t kTipg = 6u << 20 | 8u << 10 | 8;
-/// 10.2.6.11: this bit must be set; write back each descriptor at once.
-inline constexpr std::uint32_t kTxdctlCountDescriptors = 1u << 22;
+/// 4.6.6: IPGT 8, IPGR1 2, IPGR2 10, the shortest legal gap.
+inline constexpr std::uint32_t kTipg = 10u << 20 | 2u << 10 | 8;
+/// 4.6.6: count in descriptors (GRAN), and write each back at once (WTHRESH 1). Bit 22 is one that
+/// Linux' driver sets for this family; it is kept set.
+inline constexpr std::uint32_t kTxdctl = 1u << 24 | 1u << 22 | 1u << 16;
 
 namespace rxcsum {
 inline constexpr std::uint32_t kIp = 1u << 8;
@@ -116,7 +117,7 @@ inline constexpr std::size_t kMtaWords = 128;
 /// ITR counts in 256 ns.
 inline constexpr std::uint32_t kItrNanoseconds = 256;
 
-/// 7.1.5: legacy receive descriptor.
+/// 7.1.3: legacy receive descriptor.
 struct ReceiveDescriptor {
   std::uint64_t address;
   std::uint16_t length;
@@ -136,12 +137,13 @@ inline constexpr std::uint8_t kTcpChecked = 1u << 5;
 }  // namespace rx_status
 
 namespace rx_error {
-inline constexpr std::uint8_t kFrame = 1u << 0 | 1u << 1 | 1u << 2 | 1u << 7;  ///< CE SE SEQ RXE
+/// CE SE SEQ CXE RXE
+inline constexpr std::uint8_t kFrame = 1u << 0 | 1u << 1 | 1u << 2 | 1u << 4 | 1u << 7;
 inline constexpr std::uint8_t kTcpUdp = 1u << 5;
 inline constexpr std::uint8_t kIp = 1u << 6;
 }  // namespace rx_error
 
-/// 7.2.6 to 7.2.9: transmit descriptors of the extended kind, context and data, as words.
+/// 7.2.10: transmit descriptors of the extended kind, context and data, as words.
 struct TransmitDescriptor {
   std::uint64_t first;  ///< Data: address. Context: where checksums begin and go.
   std::uint32_t lower;  ///< Length and command.

@@ -68,8 +68,7 @@ std::expected<void, NicError> E1000e::reset() {
   write(Reg::ctrl, control | ctrl::kMasterDisable);
   (void)wait_for(Reg::status, status::kMasterActive, 0, 800);
   write(Reg::ctrl, (control & ~ctrl::kMasterDisable) | ctrl::kReset);
-  // 4.2.1.6: nothing may be read for a microsecond; then the bit clears itself, and what lies in
-  // the NVM is loaded (4.6.3).
+  // 10.2.2.1: the bit clears itself; then what lies in the NVM is loaded.
   registers_->pause(10);
   if (!wait_for(Reg::ctrl, ctrl::kReset | ctrl::kMasterDisable, 0, 20'000) ||
       !wait_for(Reg::eecd, eecd::kAutoReadDone, eecd::kAutoReadDone, 20'000)) {
@@ -129,10 +128,9 @@ std::expected<void, NicError> E1000e::restart(std::vector<Frame>& unsent) {
   set_up_receive();
   set_up_transmit();
   write_multicast();
-  // 4.6.3.2: an internal PHY tells speed and duplex itself.
-  const std::uint32_t control = read(Reg::ctrl);
-  write(Reg::ctrl,
-        (control & ~(ctrl::kForceSpeed | ctrl::kForceDuplex)) | ctrl::kLinkUp | ctrl::kAutoSpeed);
+  // 10.2.2.1: the PHY tells speed and duplex itself; the MAC must not guess them.
+  constexpr std::uint32_t kGuesses = ctrl::kForceSpeed | ctrl::kForceDuplex | ctrl::kAutoSpeed;
+  write(Reg::ctrl, (read(Reg::ctrl) & ~kGuesses) | ctrl::kLinkUp);
   write(Reg::tctl, tctl::kEnable | tctl::kPadShort | tctl::kCollisions | tctl::kDistance);
   write_rctl();
   write(Reg::itr, kInterruptGapNs / kItrNanoseconds);
@@ -188,7 +186,7 @@ void E1000e::set_up_transmit() {
   write(Reg::tdlen, kRing * sizeof(TransmitDescriptor));
   write(Reg::tdh, 0);
   write(Reg::tdt, 0);
-  write(Reg::txdctl, kTxdctlCountDescriptors);
+  write(Reg::txdctl, kTxdctl);
   write(Reg::tipg, kTipg);
 }
 

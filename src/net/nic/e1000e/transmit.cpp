@@ -1,4 +1,4 @@
-// Sending: datasheet chapter 7.2; checksums and segmentation 7.2.10 and 7.3.
+// Sending: datasheet chapter 7.2; descriptors 7.2.10, segmentation 7.3.
 #include <atomic>
 #include <cstring>
 
@@ -8,7 +8,7 @@
 namespace ppvmm::net::nic::e1000e {
 namespace {
 
-/// 7.2.1.1: the shortest frame that the device pads by itself.
+/// The shortest frame that the device pads by itself.
 constexpr std::size_t kShortest = 17;
 
 TransmitDescriptor* descriptor(const DmaPage& page, std::size_t index) {
@@ -43,7 +43,7 @@ TransmitResult E1000e::plan(const Frame& frame, Plan& plan) {
     if (length > std::size_t{mtu_} + kEthernetHeader + kVlanTag) return TransmitResult::refused;
     if (!offload.checksum_blank) return TransmitResult::accepted;
     const std::size_t place = std::size_t{offload.checksum_start} + offload.checksum_offset;
-    // 7.2.7: both fields have eight bits.
+    // Both fields of the context have eight bits.
     if (offload.checksum_start < kEthernetHeader || place > 0xFF || place + 2 > length) {
       return TransmitResult::refused;
     }
@@ -81,7 +81,7 @@ TransmitResult E1000e::plan(const Frame& frame, Plan& plan) {
   plan.has_context = true;
   const auto l3 = std::uint64_t{headers->l3};
   const auto l4 = std::uint64_t{headers->l4};
-  // 7.2.7: where the IP checksum begins, goes and ends; the same of TCP, which ends with the
+  // Where the IP checksum begins, goes and ends; the same of TCP, which ends with the
   // packet.
   const std::uint64_t ip = v4 ? l3 | (l3 + 10) << 8 | (l4 - 1) << 16 : 0;
   plan.context[0] = ip | l4 << 32 | (l4 + 16) << 40;
@@ -104,7 +104,7 @@ TransmitResult E1000e::transmit(Frame&& frame) {
     ++statistics_.tx_refused;
     return TransmitResult::refused;
   }
-  // The device keeps the last context (7.2.6): only another one is told to it.
+  // The device keeps the last context (7.2.10): only another one is told to it.
   const bool context = wanted.has_context && (!context_valid_ || context_ != wanted.context);
   const std::size_t needed = wanted.descriptors + (context ? 1 : 0);
   if (transmit_space() < needed) {
@@ -141,7 +141,7 @@ void E1000e::put_context(const Plan& plan) {
   transmit_next_ = (transmit_next_ + 1) % kRing;
 }
 
-/// 7.3.6: the device wants lengths and checksums of the IP header zero, and a pseudo header's sum
+/// 7.3: the device wants lengths and checksums of the IP header zero, and a pseudo header's sum
 /// without the length in the TCP checksum. The frame itself stays as it is: others may hold it.
 void E1000e::put_segment_header(const Frame& frame, const Plan& plan) {
   const std::size_t place = transmit_next_ * kHeaderSlot;

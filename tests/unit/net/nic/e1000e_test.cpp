@@ -17,6 +17,9 @@ TEST_F(E1000eTest, StartsWithLinkAddressAndAFullRing) {
   EXPECT_EQ(health.rx_posted, E1000e::kRing - 1);
   EXPECT_EQ(device_.link_negotiations, 0u);
   EXPECT_EQ(device_.faults, 0u);
+  // 10.2.2.1: the link signal is recognised, and no speed is guessed or forced.
+  EXPECT_EQ(device_.get(Reg::ctrl) & (ctrl::kLinkUp | ctrl::kAutoSpeed | ctrl::kForceSpeed),
+            ctrl::kLinkUp);
   EXPECT_EQ(driver_for(0x8086, 0x10D3)->create, &E1000e::create);
   EXPECT_EQ(driver_for(0x8086, 0x10D4), nullptr);
 }
