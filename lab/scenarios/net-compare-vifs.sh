@@ -5,19 +5,19 @@ number=0
 # load WHAT...: the left guest does it; the result is in $result.
 load() {
   number=$((number + 1))
-  xenstore-write $left/data/order "$number $*"
+  xenstore-write "$left/data/order" "$number $*"
   wait-for 60 sh -c "test \"\$(xenstore-read $left/data/done)\" = '$number $*'"
-  result=$(xenstore-read $left/data/result)
+  result=$(xenstore-read "$left/data/result")
 }
 # measure SYSTEM DOMAIN VIF
 measure() {
   guest right --task /lab/right.sh --with /lab/bin/netload --extra "vif = [\"mac=00:16:3e:00:00:02,$3\"]"
   guest left --task /lab/left.sh --with /lab/bin/netload --extra "vif = [\"mac=00:16:3e:00:00:01,$3\"]"
   left=/local/domain/$(xl domid left)
-  wait-for 100 xenstore-exists $left/data/ready
+  wait-for 100 xenstore-exists "$left/data/ready"
   load echo
   before=$(cpu_of "$2")
-  for round in 1 2 3; do
+  for _ in 1 2 3; do
     load send
     record "$1" "TCP stream" Mbit/s "$(value "$result" mbit_s)"
     bytes=$(value "$result" bytes)

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2016 # expanded by the shell that runs it
 # A guest on the network outside: serves a file and udpseq, fetches a file.
 ip addr add 10.77.0.11/24 dev eth0
 ip link set eth0 up

@@ -10,7 +10,7 @@ while :; do
   order=$(xenstore-read data/order 2>/dev/null)
   if [ -n "$order" ] && [ "$order" != "$done" ]; then
     done=$order
-    netload ${order#* } --to 10.0.0.2:7100 --seconds 1 > /tmp/result
+    eval "netload ${order#* } --to 10.0.0.2:7100 --seconds 1 > /tmp/result"
     xenstore-write data/result "$(cat /tmp/result)"
     xenstore-write data/done "$order"
   fi

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by scenarios: net_uk as a driver domain with the card at 00:10.0.
 log=/var/log/xen/console/guest-net_uk.log
 says() { wait-for "$1" grep -q "$2" "$log"; }
@@ -19,4 +20,5 @@ END
 xl create -q /tmp/net_uk.cfg
 says 30 "wire: .* link up" || { cat "$log"; exit 1; }
 event "net_uk has its card"
+# shellcheck disable=SC2034 # for whoever sources this
 net=$(xl domid net_uk)

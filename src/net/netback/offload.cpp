@@ -35,7 +35,6 @@ std::uint64_t sum_from(const Frame& frame, std::size_t from) {
     if (odd) {
       sum += std::to_integer<std::uint64_t>(bytes[0]);
       bytes = bytes.subspan(1);
-      odd = false;
     }
     sum = sum_of(bytes, sum);
     odd = bytes.size() % 2 != 0;

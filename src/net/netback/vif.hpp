@@ -69,6 +69,11 @@ struct Queue {
   bool stalled{};      ///< It gave no buffers for too long: nothing is kept for it.
 };
 
+/// Buffers that a frame keeps busy, at most.
+[[nodiscard]] inline std::uint32_t buffers_of(const Frame& frame) {
+  return static_cast<std::uint32_t>(frame.fragments().size());
+}
+
 struct Vif {
   VifSettings settings;
   std::uint16_t generation{};  ///< Tells frames of an earlier user of the port from ours.

@@ -136,7 +136,9 @@ std::vector<std::uint32_t> parse_ipv4_list(std::string_view text) {
       address = address << 8 | part;
       at = read.ptr;
       ++parts;
-      if (parts < 4 && (at == stop || *at++ != '.')) break;
+      if (parts == 4) break;
+      if (at == stop || *at != '.') break;
+      ++at;
     }
     if (parts == 4 && at == stop) addresses.push_back(address);
     text.remove_prefix(std::min(end + 1, text.size()));

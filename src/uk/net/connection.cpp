@@ -38,8 +38,8 @@ std::expected<std::unique_ptr<Connection>, std::string_view> Connection::open(
   std::unique_ptr<Connection> self(
       new Connection(plumbing, *slot, settings.domid, settings.handle));
   std::uint8_t split = 0;
-  for (std::uint8_t i = 0; i < offers.size(); ++i) {
-    if (!self->open_line(i, offers[i])) {
+  for (std::size_t i = 0; i < offers.size(); ++i) {
+    if (!self->open_line(static_cast<std::uint8_t>(i), offers[i])) {
       return std::unexpected("a ring cannot be mapped, or a port not be bound");
     }
     if (offers[i].rx_port != offers[i].tx_port) split = static_cast<std::uint8_t>(split | 1u << i);
@@ -107,6 +107,7 @@ bool Connection::adopt_line(std::uint8_t queue, bool split) {
 
 bool Connection::join(net::VifSettings settings) {
   std::vector<net::QueuePages> pages;
+  pages.reserve(lines_.size());
   for (const auto& line : lines_)
     pages.push_back({.tx = line->tx.data(), .rx = line->rx.data()});
   joined_ = plumbing_->path().add_vif(std::move(settings), pages, kernel::time::now());
