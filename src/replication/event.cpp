@@ -29,12 +29,6 @@ constexpr std::size_t padded(std::size_t length) {
   return (sizeof(RecordHead) + length + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
 }
 
-template <class T>
-void put(std::vector<std::byte>& out, const T& item) {
-  const auto bytes = std::as_bytes(std::span{&item, 1});
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
-
 /// Reads `T` from the front of `bytes` and shortens it; false at the end.
 template <class T>
 bool take(std::span<const std::byte>& bytes, T& item) {
@@ -66,31 +60,42 @@ std::uint64_t record_check(std::uint64_t key, const RecordHead& head,
 
 void encode(std::uint64_t key, std::uint64_t sequence, const Event& event,
             std::span<const Settlement> settlements, std::vector<std::byte>& record) {
-  record.assign(sizeof(RecordHead), std::byte{});
+  std::size_t length = settlements.size() * sizeof(WireSettlement);
+  if (event.kind == Event::Kind::input) length += sizeof event.in_before + event.bytes.size();
+  if (has_ring(event.kind)) length += sizeof(WireRing);
+  record.resize(padded(length));
+  std::byte* to = record.data() + sizeof(RecordHead);
+  const auto put = [&to](const void* from, std::size_t size) {
+    std::memcpy(to, from, size);
+    to += size;
+  };
   for (const Settlement& settlement : settlements) {
-    put(record, WireSettlement{settlement.domid, 0, settlement.bytes});
+    const WireSettlement wire{settlement.domid, 0, settlement.bytes};
+    put(&wire, sizeof wire);
   }
   if (event.kind == Event::Kind::input) {
-    put(record, event.in_before);
-    record.insert(record.end(), event.bytes.begin(), event.bytes.end());
+    put(&event.in_before, sizeof event.in_before);
+    if (!event.bytes.empty()) put(event.bytes.data(), event.bytes.size());
   } else if (has_ring(event.kind)) {
-    put(record, WireRing{event.ring.gfn,
-                         event.ring.port,
-                         event.ring.request_base,
-                         event.ring.response_base,
-                         static_cast<std::uint8_t>(event.result),
-                         {}});
+    const WireRing wire{event.ring.gfn,
+                        event.ring.port,
+                        event.ring.request_base,
+                        event.ring.response_base,
+                        static_cast<std::uint8_t>(event.result),
+                        {}};
+    put(&wire, sizeof wire);
   }
+  // The vector is used again and again: what was there must not be taken for padding.
+  std::memset(to, 0, padded(length) - sizeof(RecordHead) - length);
   RecordHead head{.sequence = sequence,
                   .check = 0,
                   .now_ms = event.now_ms,
-                  .length = static_cast<std::uint32_t>(record.size() - sizeof(RecordHead)),
+                  .length = static_cast<std::uint32_t>(length),
                   .domid = event.domid,
                   .kind = static_cast<std::uint8_t>(event.kind),
                   .deltas = static_cast<std::uint8_t>(settlements.size())};
-  head.check = record_check(key, head, std::span{record}.subspan(sizeof head));
+  head.check = record_check(key, head, std::span{record}.subspan(sizeof head, length));
   std::memcpy(record.data(), &head, sizeof head);
-  record.resize(padded(head.length));
 }
 
 std::optional<Decoded> decode(std::span<const std::byte> record) {

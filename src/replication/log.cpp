@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "replication/event.hpp"
+#include "replication/sealed.hpp"
 
 namespace ppvmm::replication {
 namespace {
@@ -16,19 +17,21 @@ struct Stretch {
 
 Stretch stretch(const Region& region, std::uint64_t position, std::size_t size) {
   const Geometry& geometry = region.geometry();
-  const std::size_t inside = position % geometry.log_bytes;
+  const std::size_t inside = position & (geometry.log_bytes - 1);  // a power of two
   return {log_offset(geometry) + inside, std::min<std::size_t>(size, geometry.log_bytes - inside)};
 }
 
 void copy_in(Region& region, std::uint64_t position, std::span<const std::byte> bytes) {
   const Stretch at = stretch(region, position, bytes.size());
   region.memory().write(at.offset, bytes.first(at.first));
+  if (at.first == bytes.size()) return;
   region.memory().write(log_offset(region.geometry()), bytes.subspan(at.first));
 }
 
 void copy_out(const Region& region, std::uint64_t position, std::span<std::byte> bytes) {
   const Stretch at = stretch(region, position, bytes.size());
   region.memory().read(at.offset, bytes.first(at.first));
+  if (at.first == bytes.size()) return;
   region.memory().read(log_offset(region.geometry()), bytes.subspan(at.first));
 }
 
@@ -42,8 +45,13 @@ Found missing(const Region& region, const LogTail& tail) {
 
 std::expected<bool, RegionError> has_room(const Region& region, const LogTail& tail,
                                           std::uint64_t size) {
-  const auto released = region.word(kReleasedOffset);
-  const std::uint64_t capacity = region.geometry().log_bytes;
+  return has_room(region.geometry(), region.word(kReleasedOffset), tail, size);
+}
+
+std::expected<bool, RegionError> has_room(const Geometry& geometry,
+                                          std::optional<std::uint64_t> released,
+                                          const LogTail& tail, std::uint64_t size) {
+  const std::uint64_t capacity = geometry.log_bytes;
   if (!released || *released > tail.position || tail.position - *released > capacity) {
     return std::unexpected{RegionError::damaged};
   }
@@ -51,11 +59,16 @@ std::expected<bool, RegionError> has_room(const Region& region, const LogTail& t
 }
 
 void append(Region& region, const LogTail& tail, std::span<const std::byte> record) {
+  append(region, tail, record, seal(region.key(), kAppendedOffset, tail.sequence + 1));
+}
+
+void append(Region& region, const LogTail& tail, std::span<const std::byte> record,
+            std::uint64_t appended) {
   constexpr std::size_t kFirstWord = sizeof(std::uint64_t);
   copy_in(region, tail.position + kFirstWord, record.subspan(kFirstWord));
   region.memory().store64(stretch(region, tail.position, kFirstWord).offset, tail.sequence + 1);
   // Lets a reader tell a damaged record from one that was never there.
-  region.set_word(kAppendedOffset, tail.sequence + 1);
+  region.memory().store64(kAppendedOffset, appended);
 }
 
 Found read(const Region& region, const LogTail& tail, std::vector<std::byte>& record) {

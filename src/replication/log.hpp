@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,10 +26,17 @@ struct LogTail {
 /// `damaged`: the backup's word is not one it can have written.
 [[nodiscard]] std::expected<bool, RegionError> has_room(const Region& region, const LogTail& tail,
                                                         std::uint64_t size);
+/// The same for who has read the word himself: nothing if it was damaged.
+[[nodiscard]] std::expected<bool, RegionError> has_room(const Geometry& geometry,
+                                                        std::optional<std::uint64_t> released,
+                                                        const LogTail& tail, std::uint64_t size);
 
 /// Appends an encoded record whose sequence number is tail.sequence + 1. There must be room.
 /// The record is visible to readers when, and only when, this call's next-to-last store happened.
 void append(Region& region, const LogTail& tail, std::span<const std::byte> record);
+/// The same with the sealed word that goes to kAppendedOffset, for who has it already.
+void append(Region& region, const LogTail& tail, std::span<const std::byte> record,
+            std::uint64_t appended);
 
 /// The place behind a record of `size` bytes.
 [[nodiscard]] constexpr LogTail after(const LogTail& tail, std::size_t size) {

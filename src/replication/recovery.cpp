@@ -86,11 +86,14 @@ void compare(const std::array<Candidate, kBackups>& candidates, std::uint64_t se
 
 /// The primary appends to one region after the other, so members differ by one record at most.
 constexpr std::size_t kKept = 4;
+/// One more is read into, to find that there is nothing.
+constexpr std::size_t kSlots = kKept + 1;
 
 struct Replay {
   Restored state;
   std::uint64_t replayed{};
-  std::vector<std::vector<std::byte>> records;  ///< The newest ones, oldest first.
+  /// The newest ones, at their number modulo kSlots, counted from 0.
+  std::array<std::vector<std::byte>, kSlots> records;
   std::array<bool, kBackups> disagrees{};
 };
 
@@ -100,20 +103,19 @@ std::optional<Replay> replay(const std::array<Candidate, kBackups>& candidates, 
   const Candidate& candidate = candidates[source];
   auto restored = load_checkpoint(*candidate.region, options);
   if (!restored) return std::nullopt;
-  Replay result{std::move(*restored), 0, {}, {}};
+  Replay result{.state = std::move(*restored), .replayed = 0, .records = {}, .disagrees = {}};
   auto& [replica, tail] = result.state;
   compare(candidates, tail.sequence, replica.machine().tree_digest(), result.disagrees);
 
-  std::vector<std::byte> record;
-  while (read(*candidate.region, tail, record) == Found::record) {
+  while (true) {
+    auto& record = result.records[result.replayed % kSlots];
+    if (read(*candidate.region, tail, record) != Found::record) break;
     const auto decoded = decode(record);
     if (!decoded || !replica.apply(*decoded)) return std::nullopt;
     static_cast<void>(replica.take_effects());
     tail = after(tail, record.size());
     ++result.replayed;
     compare(candidates, tail.sequence, replica.machine().tree_digest(), result.disagrees);
-    result.records.push_back(record);
-    if (result.records.size() > kKept) result.records.erase(result.records.begin());
   }
   if (tail.sequence < candidate.end.sequence) return std::nullopt;
   return result;
@@ -123,9 +125,9 @@ std::optional<Replay> replay(const std::array<Candidate, kBackups>& candidates, 
 bool catch_up(Candidate& candidate, const LogTail& end, const Replay& replay) {
   if (candidate.end.sequence > end.sequence) return false;
   const std::uint64_t missing = end.sequence - candidate.end.sequence;
-  if (missing > replay.records.size()) return false;
-  for (std::size_t i = replay.records.size() - missing; i < replay.records.size(); ++i) {
-    const auto& record = replay.records[i];
+  if (missing > std::min<std::uint64_t>(replay.replayed, kKept)) return false;
+  for (std::uint64_t i = replay.replayed - missing; i < replay.replayed; ++i) {
+    const auto& record = replay.records[i % kSlots];
     const auto room = has_room(*candidate.region, candidate.end, record.size());
     if (!room || !*room) return false;
     append(*candidate.region, candidate.end, record);

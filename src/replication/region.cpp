@@ -118,9 +118,13 @@ std::optional<Intent> Region::intent(std::uint32_t slot, std::uint64_t serial) c
   return intent;
 }
 
-void Region::set_intent(std::uint32_t slot, Intent intent) {
-  intent.check = check_of(intent, key_);
-  memory_.write(intent_offset(slot, intent.serial), bytes_of(intent));
+Intent with_check(Intent intent, std::uint64_t key) {
+  intent.check = check_of(intent, key);
+  return intent;
+}
+
+void Region::put_intent(std::uint32_t slot, const Intent& intent) {
+  memory_.write(intent_offset(slot, intent.serial), std::as_bytes(std::span{&intent, 1}));
 }
 
 std::optional<std::uint64_t> Region::digest(std::uint64_t sequence) const {

@@ -34,6 +34,9 @@ struct Membership {
   bool operator==(const Membership&) const = default;
 };
 
+/// The intent with the check that it has in regions of this key.
+[[nodiscard]] Intent with_check(Intent intent, std::uint64_t key);
+
 class Region {
  public:
   /// Writes an identity into `memory` and clears what a stale life could have left: membership,
@@ -64,7 +67,11 @@ class Region {
   /// The intent in a slot, if it is intact.
   [[nodiscard]] std::optional<Intent> intent(std::uint32_t slot, std::uint64_t serial) const;
   /// Computes the check and writes the intent into the half of the slot that its serial selects.
-  void set_intent(std::uint32_t slot, Intent intent);
+  void set_intent(std::uint32_t slot, const Intent& intent) {
+    put_intent(slot, with_check(intent, key_));
+  }
+  /// The same for an intent that has its check already.
+  void put_intent(std::uint32_t slot, const Intent& intent);
 
   /// The digest that the backup published for `sequence`, if it is still there.
   [[nodiscard]] std::optional<std::uint64_t> digest(std::uint64_t sequence) const;

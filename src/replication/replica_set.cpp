@@ -21,11 +21,11 @@ const Region* ReplicaSet::region(std::size_t backup) const {
 }
 
 void ReplicaSet::adopt(std::size_t backup, Region region) {
-  links_[backup] = Link{std::move(region), true};
+  links_[backup] = Link{.region = std::move(region), .member = true};
 }
 
 void ReplicaSet::add(std::size_t backup, Region region) {
-  links_[backup] = Link{std::move(region), false};
+  links_[backup] = Link{.region = std::move(region), .member = false};
 }
 
 void ReplicaSet::raise_configuration() {
@@ -63,7 +63,10 @@ void ReplicaSet::remove(std::size_t backup) {
 std::optional<std::size_t> ReplicaSet::blocked(const LogTail& tail, std::uint64_t size) {
   for (std::size_t i = 0; i < kBackups; ++i) {
     if (!links_[i].member) continue;
-    const auto room = has_room(*links_[i].region, tail, size);
+    const Region& region = *links_[i].region;
+    const auto released = links_[i].released.read(region.key(), kReleasedOffset,
+                                                  region.memory().load64(kReleasedOffset));
+    const auto room = has_room(region.geometry(), released, tail, size);
     if (!room) {
       drop(i, Report::Kind::backup_damaged);
     } else if (!*room) {
@@ -73,16 +76,30 @@ std::optional<std::size_t> ReplicaSet::blocked(const LogTail& tail, std::uint64_
   return std::nullopt;
 }
 
-void ReplicaSet::append(const LogTail& tail, std::span<const std::byte> record) {
+template <class Make, class Store>
+void ReplicaSet::for_members(Make make, Store store) {
+  std::optional<std::uint64_t> key;
+  decltype(make(std::uint64_t{})) made{};
   for (Link& link : links_) {
-    if (link.member) replication::append(*link.region, tail, record);
+    if (!link.member) continue;
+    if (key != link.region->key()) {
+      key = link.region->key();
+      made = make(*key);
+    }
+    store(*link.region, made);
   }
 }
 
+void ReplicaSet::append(const LogTail& tail, std::span<const std::byte> record) {
+  for_members([&](std::uint64_t key) { return seal(key, kAppendedOffset, tail.sequence + 1); },
+              [&](Region& region, std::uint64_t appended) {
+                replication::append(region, tail, record, appended);
+              });
+}
+
 void ReplicaSet::intend(std::uint32_t slot, const Intent& intent) {
-  for (Link& link : links_) {
-    if (link.member) link.region->set_intent(slot, intent);
-  }
+  for_members([&](std::uint64_t key) { return with_check(intent, key); },
+              [&](Region& region, const Intent& checked) { region.put_intent(slot, checked); });
 }
 
 std::vector<Report> ReplicaSet::take_reports() {

@@ -12,6 +12,7 @@
 
 #include "replication/log.hpp"
 #include "replication/region.hpp"
+#include "replication/sealed.hpp"
 #include "replication/vote.hpp"
 
 namespace ppvmm::replication {
@@ -71,7 +72,13 @@ class ReplicaSet {
   struct Link {
     std::optional<Region> region;
     bool member{};
+    SealedReader released{};  ///< Of the region's word.
   };
+
+  /// Calls `store(region, what)` for each member, where `what` is `make(key)`: made once, as all
+  /// regions of a set have one key.
+  template <class Make, class Store>
+  void for_members(Make make, Store store);
 
   std::array<Link, kBackups> links_;
   std::uint32_t configuration_;

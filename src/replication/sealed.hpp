@@ -25,4 +25,21 @@ constexpr std::optional<std::uint64_t> unseal(std::uint64_t key, std::uint64_t p
   return value;
 }
 
+/// Reads one word again and again. The check of bits that have been checked already is not made
+/// again, so a word that seldom changes costs a load and a comparison.
+class SealedReader {
+ public:
+  /// As unseal(). Key and place must be the same in every call.
+  std::optional<std::uint64_t> read(std::uint64_t key, std::uint64_t place, std::uint64_t word) {
+    if (value_ && word == word_) return value_;
+    word_ = word;
+    value_ = unseal(key, place, word);
+    return value_;
+  }
+
+ private:
+  std::uint64_t word_{};
+  std::optional<std::uint64_t> value_;
+};
+
 }  // namespace ppvmm::replication

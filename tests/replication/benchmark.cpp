@@ -2,13 +2,17 @@
 // backups, and a rebirth of the primary by size of the tree.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <ctime>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "memory.hpp"
 #include "replication/backup.hpp"
+#include "replication/checkpoint.hpp"
 #include "replication/primary.hpp"
 #include "replication/recovery.hpp"
 #include "store/ring.hpp"
@@ -92,6 +96,68 @@ void read(benchmark::State& state) {
   requests(state, store::MessageType::read, std::string("/n/1/123\0", 9));
 }
 BENCHMARK(read)->ArgName("backups")->DenseRange(0, 2)->UseManualTime()->Iterations(100);
+
+/// Seconds of processor that this thread has had: others' turns on it do not count.
+double processor_time() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// A write with two backups against one with none. Both take turns, so that a busy machine slows
+/// down both.
+void write_ratio(benchmark::State& state) {
+  Host alone{0};
+  Host replicated{kBackups};
+  alone.fill(2000);
+  replicated.fill(2000);
+  const auto bytes = test::encode(store::MessageType::write, 1, 0,
+                                  std::string("/n/1/123\0another value here", 27));
+  const auto batch = [&](Host& host) {
+    const double start = processor_time();
+    for (int i = 0; i < kBatch; ++i)
+      host.request(bytes);
+    const double spent = processor_time() - start;
+    host.follow();
+    return spent / kBatch;
+  };
+  std::vector<double> alone_spent;
+  std::vector<double> replicated_spent;
+  for (auto _ : state) {
+    alone_spent.push_back(batch(alone));
+    replicated_spent.push_back(batch(replicated));
+  }
+  state.counters["alone_ns"] = 1e9 * median(alone_spent);
+  state.counters["replicated_ns"] = 1e9 * median(replicated_spent);
+  state.counters["ratio"] = median(replicated_spent) / median(alone_spent);
+}
+BENCHMARK(write_ratio)->Iterations(400);
+
+/// A backup's checkpoint, by size of the tree.
+void checkpoint(benchmark::State& state) {
+  Host host{1};
+  host.fill(static_cast<std::size_t>(state.range(0)));
+  auto region = Region::open(host.regions[0].shared());
+  auto state_there = load_checkpoint(*region, {});
+  if (!region || !state_there) return state.SkipWithError("no checkpoint was found");
+  for (auto _ : state) {
+    auto head = write_checkpoint(*region, state_there->tail, state_there->replica);
+    if (!head) return state.SkipWithError("the checkpoint was not written");
+    benchmark::DoNotOptimize(head);
+  }
+}
+BENCHMARK(checkpoint)
+    ->ArgName("nodes")
+    ->Arg(2'000)
+    ->Arg(100'000)
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(5);
 
 /// From two regions and nothing else to a machine that can serve.
 void rebirth(benchmark::State& state) {
