@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "abi/checksum.hpp"
 #include "store/digest.hpp"
 
 namespace ppvmm::replication {
@@ -49,13 +50,9 @@ std::uint64_t record_bound(std::size_t input_bytes) {
                 std::max(input_bytes, sizeof(WireRing)));
 }
 
-std::uint64_t record_check(std::uint64_t key, const RecordHead& head,
-                           std::span<const std::byte> payload) {
-  const std::uint64_t words[] = {head.sequence, head.now_ms,
-                                 (std::uint64_t{head.length} << 32) |
-                                     (std::uint64_t{head.domid} << 16) |
-                                     (std::uint64_t{head.kind} << 8) | head.deltas};
-  return store::digest(payload.data(), payload.size(), store::digest(words, sizeof words, key));
+std::uint64_t record_check(std::uint64_t key, std::uint64_t sequence,
+                           std::span<const std::byte> checked) {
+  return store::digest(checked.data(), checked.size(), abi::mix(key, sequence));
 }
 
 void encode(std::uint64_t key, std::uint64_t sequence, const Event& event,
@@ -64,6 +61,8 @@ void encode(std::uint64_t key, std::uint64_t sequence, const Event& event,
   if (event.kind == Event::Kind::input) length += sizeof event.in_before + event.bytes.size();
   if (has_ring(event.kind)) length += sizeof(WireRing);
   record.resize(padded(length));
+  // The vector is used again and again: what was there must not pass for padding.
+  std::memset(record.data() + record.size() - kRecordAlignment, 0, kRecordAlignment);
   std::byte* to = record.data() + sizeof(RecordHead);
   const auto put = [&to](const void* from, std::size_t size) {
     std::memcpy(to, from, size);
@@ -85,17 +84,17 @@ void encode(std::uint64_t key, std::uint64_t sequence, const Event& event,
                         {}};
     put(&wire, sizeof wire);
   }
-  // The vector is used again and again: what was there must not be taken for padding.
-  std::memset(to, 0, padded(length) - sizeof(RecordHead) - length);
-  RecordHead head{.sequence = sequence,
-                  .check = 0,
-                  .now_ms = event.now_ms,
-                  .length = static_cast<std::uint32_t>(length),
-                  .domid = event.domid,
-                  .kind = static_cast<std::uint8_t>(event.kind),
-                  .deltas = static_cast<std::uint8_t>(settlements.size())};
-  head.check = record_check(key, head, std::span{record}.subspan(sizeof head, length));
+  const RecordHead head{.sequence = sequence,
+                        .check = 0,
+                        .now_ms = event.now_ms,
+                        .length = static_cast<std::uint32_t>(length),
+                        .domid = event.domid,
+                        .kind = static_cast<std::uint8_t>(event.kind),
+                        .deltas = static_cast<std::uint8_t>(settlements.size())};
   std::memcpy(record.data(), &head, sizeof head);
+  const std::uint64_t check = record_check(
+      key, sequence, std::span{record}.first(sizeof head + length).subspan(kCheckedOffset));
+  std::memcpy(record.data() + offsetof(RecordHead, check), &check, sizeof check);
 }
 
 std::optional<Decoded> decode(std::span<const std::byte> record) {

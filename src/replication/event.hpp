@@ -81,8 +81,9 @@ struct Decoded {
 /// only another version of this code, or a forger who has the key, could have caused.
 std::optional<Decoded> decode(std::span<const std::byte> record);
 
-/// The record's check: over the head (check left out) and `length` bytes of payload.
-std::uint64_t record_check(std::uint64_t key, const RecordHead& head,
-                           std::span<const std::byte> payload);
+/// The check of record number `sequence`. `checked`: its bytes from kCheckedOffset to the payload's
+/// end.
+std::uint64_t record_check(std::uint64_t key, std::uint64_t sequence,
+                           std::span<const std::byte> checked);
 
 }  // namespace ppvmm::replication

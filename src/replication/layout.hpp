@@ -22,7 +22,8 @@ namespace ppvmm::replication {
 
 /// "PPVMREGN", in memory order.
 inline constexpr std::uint64_t kRegionMagic = 0x4E4745524D565050u;
-inline constexpr std::uint32_t kLayoutVersion = 1;
+/// 2: a record's check is one digest over what lies behind it.
+inline constexpr std::uint32_t kLayoutVersion = 2;
 
 /// Sizes of a region. All regions of one set are equal, so that a record has the same position in
 /// every log.
@@ -78,7 +79,7 @@ static_assert(sizeof(Intent) == 64);
 /// Head of a record in the log; padded payload follows. `sequence` is stored last.
 struct RecordHead {
   std::uint64_t sequence;
-  std::uint64_t check;   ///< Over sequence, the 16 bytes that follow, and the payload.
+  std::uint64_t check;   ///< Over sequence (in the seed), the 16 bytes that follow, the payload.
   std::uint64_t now_ms;  ///< The machine's clock when the event was executed.
   std::uint32_t length;  ///< Bytes of payload, without padding.
   std::uint16_t domid;
@@ -86,6 +87,9 @@ struct RecordHead {
   std::uint8_t deltas;  ///< Settlements at the payload's start.
 };
 static_assert(sizeof(RecordHead) == 32);
+/// From here to the payload's end a record is covered by its check.
+inline constexpr std::size_t kCheckedOffset = 16;
+static_assert(offsetof(RecordHead, now_ms) == kCheckedOffset);
 
 /// Head of a checkpoint; ledger and migration stream follow.
 struct Checkpoint {

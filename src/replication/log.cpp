@@ -87,8 +87,8 @@ Found read(const Region& region, const LogTail& tail, std::vector<std::byte>& re
   record.resize(size);
   std::memcpy(record.data(), &head, sizeof head);
   copy_out(region, tail.position + sizeof head, std::span{record}.subspan(sizeof head));
-  const auto payload = std::span{record}.subspan(sizeof head, head.length);
-  if (head.check != record_check(region.key(), head, payload)) return missing(region, tail);
+  const auto checked = std::span{record}.first(sizeof head + head.length).subspan(kCheckedOffset);
+  if (head.check != record_check(region.key(), first, checked)) return missing(region, tail);
   return Found::record;
 }
 

@@ -159,6 +159,20 @@ TEST_F(LogTest, EveryFlippedBitIsNoticed) {
   EXPECT_EQ(read(region_, {}, record_), Found::record);
 }
 
+TEST(RecordTest, IsTheSameInAVectorThatWasUsedBefore) {
+  for (std::size_t bytes = 1; bytes < 100; ++bytes) {
+    const std::vector<std::byte> payload(bytes, std::byte{0xAB});
+    Event event;
+    event.kind = Event::Kind::input;
+    event.bytes = payload;
+    std::vector<std::byte> fresh;
+    std::vector<std::byte> used(777, std::byte{0xEE});
+    encode(kKey, 1, event, {}, fresh);
+    encode(kKey, 1, event, {}, used);
+    EXPECT_EQ(fresh, used) << bytes;
+  }
+}
+
 TEST(RecordTest, CarriesEveryKindOfEvent) {
   const std::vector<Settlement> settlements{{3, 77}, {9, 1}};
   for (int kind = 1; kind <= 9; ++kind) {

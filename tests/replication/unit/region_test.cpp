@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 
 #include "../memory.hpp"
+#include "replication/replica_set.hpp"
 #include "replication/sealed.hpp"
 
 namespace ppvmm::replication {
@@ -107,6 +109,38 @@ TEST(SealedTest, OneWordDoesNotPassForAnother) {
   EXPECT_FALSE(unseal(kKey, kAppliedOffset, word));
   EXPECT_FALSE(unseal(kKey + 1, kReleasedOffset, word));
   EXPECT_FALSE(unseal(kKey, kReleasedOffset, 0)) << "zeroed memory";
+}
+
+TEST(SealedReaderTest, ChecksEveryWordThatIsNotTheLastGoodOne) {
+  constexpr std::uint64_t key = 99;
+  constexpr std::uint64_t place = 128;
+  SealedReader reader;
+  EXPECT_EQ(reader.read(key, place, 0), std::nullopt);
+  EXPECT_EQ(reader.read(key, place, 0), std::nullopt);  // a bad word does not become good
+  const std::uint64_t word = seal(key, place, 4711);
+  EXPECT_EQ(reader.read(key, place, word), 4711u);
+  EXPECT_EQ(reader.read(key, place, word), 4711u);
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    EXPECT_EQ(reader.read(key, place, word ^ (std::uint64_t{1} << bit)), std::nullopt) << bit;
+  }
+  EXPECT_EQ(reader.read(key, place, seal(key, place, 4712)), 4712u);
+}
+
+TEST(ReplicaSetTest, DropsAMemberWhoseWordIsDamagedAfterItWasGood) {
+  std::array<test::Memory, kBackups> memories{test::region_memory(), test::region_memory()};
+  ReplicaSet set;
+  for (std::size_t i = 0; i < kBackups; ++i) {
+    Region region = *Region::format(memories[i].shared(), test::kSmall, 99);
+    region.set_word(kReleasedOffset, 0);
+    set.adopt(i, std::move(region));
+  }
+  EXPECT_EQ(set.blocked({}, 100), std::nullopt);
+  EXPECT_EQ(set.blocked({}, test::kSmall.log_bytes + 1), 0u);
+  EXPECT_EQ(set.members(), 2u);
+  memories[1].flip(kReleasedOffset, 3);
+  EXPECT_EQ(set.blocked({}, 100), std::nullopt);
+  EXPECT_EQ(set.members(), 1u);
+  EXPECT_FALSE(set.is_member(1));
 }
 
 }  // namespace
