@@ -116,6 +116,10 @@ static_assert(kDigestsOffset + kDigests * sizeof(Digest) <= kIntentsOffset);
 /// Every record starts at a multiple of this, so its head never wraps.
 inline constexpr std::size_t kRecordAlignment = 32;
 
+/// Of the half of a slot that the intent's serial selects.
+constexpr std::size_t intent_offset(std::uint32_t slot, std::uint64_t serial) {
+  return kIntentsOffset + (std::size_t{slot} * 2 + serial % 2) * sizeof(Intent);
+}
 constexpr std::size_t log_offset(const Geometry& g) {
   return kIntentsOffset + std::size_t{g.slots} * 2 * sizeof(Intent);
 }

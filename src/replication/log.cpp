@@ -48,16 +48,6 @@ std::expected<bool, RegionError> has_room(const Region& region, const LogTail& t
   return has_room(region.geometry(), region.word(kReleasedOffset), tail, size);
 }
 
-std::expected<bool, RegionError> has_room(const Geometry& geometry,
-                                          std::optional<std::uint64_t> released,
-                                          const LogTail& tail, std::uint64_t size) {
-  const std::uint64_t capacity = geometry.log_bytes;
-  if (!released || *released > tail.position || tail.position - *released > capacity) {
-    return std::unexpected{RegionError::damaged};
-  }
-  return capacity - (tail.position - *released) >= size;
-}
-
 void append(Region& region, const LogTail& tail, std::span<const std::byte> record) {
   append(region, tail, record, seal(region.key(), kAppendedOffset, tail.sequence + 1));
 }

@@ -27,9 +27,15 @@ struct LogTail {
 [[nodiscard]] std::expected<bool, RegionError> has_room(const Region& region, const LogTail& tail,
                                                         std::uint64_t size);
 /// The same for who has read the word himself: nothing if it was damaged.
-[[nodiscard]] std::expected<bool, RegionError> has_room(const Geometry& geometry,
-                                                        std::optional<std::uint64_t> released,
-                                                        const LogTail& tail, std::uint64_t size);
+[[nodiscard]] inline std::expected<bool, RegionError> has_room(
+    const Geometry& geometry, std::optional<std::uint64_t> released, const LogTail& tail,
+    std::uint64_t size) {
+  const std::uint64_t capacity = geometry.log_bytes;
+  if (!released || *released > tail.position || tail.position - *released > capacity) {
+    return std::unexpected{RegionError::damaged};
+  }
+  return capacity - (tail.position - *released) >= size;
+}
 
 /// Appends an encoded record whose sequence number is tail.sequence + 1. There must be room.
 /// The record is visible to readers when, and only when, this call's next-to-last store happened.

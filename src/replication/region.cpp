@@ -24,10 +24,6 @@ std::span<std::byte> bytes_of(T& item) {
   return std::as_writable_bytes(std::span{&item, 1});
 }
 
-std::size_t intent_offset(std::uint32_t slot, std::uint64_t serial) {
-  return kIntentsOffset + (std::size_t{slot} * 2 + serial % 2) * sizeof(Intent);
-}
-
 std::size_t digest_offset(std::uint64_t sequence) {
   return kDigestsOffset + (sequence % kDigests) * sizeof(Digest);
 }
@@ -118,13 +114,18 @@ std::optional<Intent> Region::intent(std::uint32_t slot, std::uint64_t serial) c
   return intent;
 }
 
-Intent with_check(Intent intent, std::uint64_t key) {
-  intent.check = check_of(intent, key);
-  return intent;
-}
-
-void Region::put_intent(std::uint32_t slot, const Intent& intent) {
-  memory_.write(intent_offset(slot, intent.serial), std::as_bytes(std::span{&intent, 1}));
+IntentWords words_of(const Intent& intent, std::uint64_t key) {
+  IntentWords words{intent.serial,
+                    intent.epoch,
+                    intent.in_after,
+                    intent.out_after,
+                    intent.logged_after,
+                    intent.in_count | std::uint64_t{intent.out_count} << 32,
+                    intent.logged_count | std::uint64_t{intent.domid} << 32 |
+                        std::uint64_t{intent.reserved} << 48,
+                    0};
+  words.back() = check_of(words, key);
+  return words;
 }
 
 std::optional<std::uint64_t> Region::digest(std::uint64_t sequence) const {

@@ -98,8 +98,8 @@ void ReplicaSet::append(const LogTail& tail, std::span<const std::byte> record) 
 }
 
 void ReplicaSet::intend(std::uint32_t slot, const Intent& intent) {
-  for_members([&](std::uint64_t key) { return with_check(intent, key); },
-              [&](Region& region, const Intent& checked) { region.put_intent(slot, checked); });
+  for_members([&](std::uint64_t key) { return words_of(intent, key); },
+              [&](Region& region, const IntentWords& words) { region.put_intent(slot, words); });
 }
 
 std::vector<Report> ReplicaSet::take_reports() {

@@ -75,6 +75,15 @@ class SharedMemory {
     if (observer_ != nullptr) return write_observed(offset, bytes);
     std::memcpy(bytes_.data() + offset, bytes.data(), bytes.size());
   }
+  /// The same, word by word; `offset` is a multiple of eight.
+  void write(std::size_t offset, std::span<const std::uint64_t> words) {
+    if (!provided(offset, words.size_bytes())) return;
+    if (observer_ != nullptr) return write_observed(offset, std::as_bytes(words));
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      std::atomic_ref{word_at<std::uint64_t>(offset + i * sizeof(std::uint64_t))}.store(
+          words[i], std::memory_order_relaxed);
+    }
+  }
 
  private:
   [[nodiscard]] bool provided(std::size_t offset, std::size_t size) const {

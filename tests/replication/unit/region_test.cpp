@@ -111,6 +111,27 @@ TEST(SealedTest, OneWordDoesNotPassForAnother) {
   EXPECT_FALSE(unseal(kKey, kReleasedOffset, 0)) << "zeroed memory";
 }
 
+TEST(RegionTest, AnIntentComesBackWithAllItsFields) {
+  auto memory = test::region_memory();
+  Region region = *Region::format(memory.shared(), kSmall, kKey);
+  const Intent intent{.serial = 0x0101020203030404,
+                      .epoch = 0x1112131415161718,
+                      .in_after = 0x2122232425262728,
+                      .out_after = 0x3132333435363738,
+                      .logged_after = 0x4142434445464748,
+                      .in_count = 0x51525354,
+                      .out_count = 0x61626364,
+                      .logged_count = 0x71727374,
+                      .domid = 0x8182,
+                      .reserved = 0x9192,
+                      .check = 0};
+  region.set_intent(5, intent);
+  auto found = region.intent(5, intent.serial);
+  ASSERT_TRUE(found);
+  found->check = 0;
+  EXPECT_EQ(std::memcmp(&*found, &intent, sizeof intent), 0);
+}
+
 TEST(SealedReaderTest, ChecksEveryWordThatIsNotTheLastGoodOne) {
   constexpr std::uint64_t key = 99;
   constexpr std::uint64_t place = 128;
