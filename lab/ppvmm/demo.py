@@ -1,4 +1,4 @@
-"""`./ppvmm demo`: a real Xen host on XenStore_uk, its timeline, and a report of it."""
+"""`./ppvmm demo`: a real Xen host on three XenStore_uk, what is done to them, its timeline, and a report of it."""
 
 import time
 from pathlib import Path
@@ -10,8 +10,16 @@ from ppvmm.term import say
 TOLD = {
     "Xen up": "Xen is up",
     "dom0 userland up": "dom0 runs",
-    "XenStore_uk starting": "root builds the XenStore domain",
+    "XenStore_uk starting": "root builds the XenStore domains",
     "XenStore ready": "{store} ready: it answered its first request",
+    "primary killed": "✗ the XenStore is killed in the middle of a guest's creation (bad instruction pointer)",
+    "primary serves again": "✓ its next life has answered a request",
+    "primary killed again": "✗ and killed again (code overwritten)",
+    "backup corrupted": "✗ a bit is flipped in a replica's tree",
+    "primary corrupted": "✗ a bit is flipped in the primary's tree",
+    "root killed": "✗ the supervisor is killed (SIGKILL) ...",
+    "primary killed without root": "✗ ... and the XenStore with nobody to see it",
+    "root has adopted what runs": "✓ the supervisor is back, and has repaired what happened meanwhile",
     "dom0 attached": "dom0 is attached to it, through its own kernel",
     "guest created": "an unmodified xl has created an unmodified Linux guest",
     "guest userland up": "the guest's userland runs",
@@ -25,7 +33,7 @@ def run(json_file: Path | None, settings: list[str]) -> int:
     """Boots, shows, writes the report. Exit code 0 only when all of it was observed."""
     chosen = scenario.load("demo")
     chosen.variant.apply(settings)
-    store = "XenStore_uk" if chosen.variant.xenstore.startswith("ppvmm") else chosen.variant.xenstore
+    store = "XenStore_uk ×3" if chosen.variant.xenstore == "ppvmm" else chosen.variant.xenstore
     say(f"booting Debian's Xen under QEMU, with {store} as the host's XenStore")
     outcome = scenario.run(chosen, json_file, verbose=True)
     events = [dict(event, text=TOLD[event["what"]].format(store=store))

@@ -3,9 +3,10 @@
 import html
 from pathlib import Path
 
-LANES = (("Xen", ("xen",)), ("XenStore", ("xenstore_uk", "ppvmm", "xenstored", "oxenstored")),
+LANES = (("Xen", ("xen",)), ("faults", ("fault",)),
+         ("XenStore", ("xenstore_uk", "ppvmm", "xenstored", "oxenstored", "root")),
          ("dom0, xl", ("dom0", "xl")), ("guest", ()))
-COLOURS = ("#5b6b7b", "#c2410c", "#1d4ed8", "#15803d")
+COLOURS = ("#5b6b7b", "#b91c1c", "#c2410c", "#1d4ed8", "#15803d")
 WIDTH, LEFT, RIGHT, LANE, TOP = 1100, 110, 40, 92, 34
 
 STYLE = """

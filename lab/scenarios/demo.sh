@@ -1,0 +1,56 @@
+#!/bin/sh
+# What the demo shows: everything that can be done to the host's XenStore, done while a guest is created and lives.
+is() { what=$1; shift; check "$what" sh /lab/root-check.sh "$@"; }
+# The folders /libxl and /vm are shared by all guests: libxl makes them for the first one and keeps them, empty.
+paths() { store-paths | grep -vx -e /libxl -e /vm; }
+paths > /tmp/before
+check "tools are Debian's, the domain list is read from XenStore" xl list
+
+# --- Twice in the middle of a creation
+(guest talker --task /lab/talk.sh && touch /tmp/created) &
+creation=$!
+wait-for 60 sh -c 'xenstore-list /libxl | grep .'
+ppvmm inject Xenstore wild-rip --seed 1
+event "primary killed" fault
+xenstore-read -s / > /dev/null   # whoever asks now is answered by the next life
+event "primary serves again" root
+ppvmm inject Xenstore overwrite --seed 2
+event "primary killed again" fault
+check "both deaths fell into the creation" test ! -e /tmp/created
+xenstore-read -s / > /dev/null
+wait $creation
+event "guest created" xl
+check "xl noticed nothing" test -e /tmp/created
+is "root saw the crash and brought the primary back" incident Xenstore crash repaired
+
+home=/local/domain/$(xl domid talker)
+wait-for 100 xenstore-exists "$home/data/listening"
+check "dom0 reads what the guest wrote" sh -c "xenstore-read $home/data/greeting | grep '^hello from '"
+
+# --- Memory that rots
+ppvmm inject Xenstore-backup-0 bit-flip --where tree --seed 3
+event "backup corrupted" fault
+is "a flipped bit in a backup is found and mended" incident Xenstore-backup-0 corruption repaired
+ppvmm inject Xenstore bit-flip --where tree --seed 4
+event "primary corrupted" fault
+is "a flipped bit in the primary is found before it leaves" incident Xenstore corruption repaired
+
+# --- The supervisor itself
+kill -9 "$(cat /run/ppvmm/root.pid)"
+event "root killed" fault
+ppvmm inject Xenstore wild-rip --seed 5
+event "primary killed without root" fault
+ppvmm-root --config /lab/root.toml >> /var/log/xen/ppvmm-root.log 2>&1 &   # as its systemd unit would
+is "root is back, and repairs what happened meanwhile" incident Xenstore crash repaired
+event "root has adopted what runs" root
+
+# --- And nobody noticed
+xenstore-write "$home/data/answer" "hello from dom0"
+check "the guest heard dom0" wait-for 60 sh -c "test \"\$(xenstore-read $home/data/heard)\" = 'hello from dom0'"
+check "the store's own check finds nothing" sh -c 'xenstore-control check | grep -q OK'
+xl destroy talker
+event "guest destroyed" xl
+check "the domain is gone" sh -c '! xl list talker'
+paths > /tmp/after
+check "nothing of the guest is left in the tree" diff /tmp/before /tmp/after
+ppvmm history
