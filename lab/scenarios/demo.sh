@@ -29,20 +29,23 @@ check "dom0 reads what the guest wrote" sh -c "xenstore-read $home/data/greeting
 
 # --- Memory that rots
 # What looks like a node may be an old copy that nobody will ever read, so it takes a flip or more until one counts.
-rot() {
-  name=$1 seed=$2
-  until ppvmm history --json - | tr -d '\n' | sed 's/"id":/\n&/g' | grep "\"unit\": \"$name\"" | grep -q '"cause": "corruption"'; do
-    [ "$seed" -lt $(($2 + 40)) ] || return 1
-    ppvmm inject "$name" bit-flip --where tree --seed "$seed"
-    seed=$((seed + 1))
-    usleep 200000
-  done
-}
+cat > /tmp/rot.sh << 'END'
+#!/bin/sh
+# rot.sh UNIT SEED: flips bits until root tells of a corruption in UNIT.
+seed=$2
+told() { ppvmm history --json - | tr -d '\n' | sed 's/"id":/\n&/g' | grep "\"unit\": \"$1\"" | grep -q '"cause": "corruption"'; }
+until told "$1"; do
+  [ "$seed" -lt $(($2 + 40)) ] || exit 1
+  ppvmm inject "$1" bit-flip --where tree --seed "$seed"
+  seed=$((seed + 1))
+  usleep 200000
+done
+END
 event "backup corrupted" fault
-check "flipped bits in a backup: one is found" rot Xenstore-backup-0 100
+check "flipped bits in a backup: one is found" sh /tmp/rot.sh Xenstore-backup-0 100
 is "and mended" incident Xenstore-backup-0 corruption repaired
 event "primary corrupted" fault
-check "flipped bits in the primary: one is found before it leaves" rot Xenstore 200
+check "flipped bits in the primary: one is found before it leaves" sh /tmp/rot.sh Xenstore 200
 is "and the state comes back from a backup" incident Xenstore corruption repaired
 
 # --- The supervisor itself
