@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+import types
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -9,7 +10,8 @@ from unittest import mock
 from ppvmm import elf, packages, results, scenario
 from ppvmm.consoles import Consoles
 from ppvmm.cpio import Archive
-from ppvmm.qemu import Variant
+from ppvmm.network import Network
+from ppvmm.qemu import Variant, command_line
 from ppvmm.reports import Reports
 from ppvmm.term import UserError
 
@@ -148,6 +150,35 @@ class PackagesTest(unittest.TestCase):
             with self.assertRaisesRegex(UserError, "sudo apt-get install .* nonexistent-package"):
                 packages._install(["nonexistent-package"])
 
+
+class NetworkTest(unittest.TestCase):
+    def test_each_card_has_its_place_its_address_and_its_tap(self):
+        variant = Variant(devices=["virtio-nic", "nic", "iommu"], network="lan")
+        self.assertEqual(variant.cards, ["nic", "virtio-nic"])
+        image = types.SimpleNamespace(xen="xen", vmlinux="vmlinux")
+        line = " ".join(command_line(variant, image, Path("initramfs"), Path("scratch"), [7, 8]))
+        self.assertIn("tap,id=net0,fd=7 -device e1000e,netdev=net0,mac=52:54:00:50:50:01,addr=0x10", line)
+        self.assertIn("tap,id=net1,fd=8", line)
+        self.assertIn("netdev=net1,mac=52:54:00:50:50:02,addr=0x12", line)
+        alone = " ".join(command_line(variant, image, Path("initramfs"), Path("scratch"), []))
+        self.assertIn("user,id=net0,restrict=on", alone)
+
+    def test_a_namespace_of_its_own_ends_with_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                network = Network(2, types.SimpleNamespace(root=Path(folder)))
+            except UserError as error:
+                self.skipTest(str(error))
+            try:
+                self.assertEqual(len(network.taps), 2)
+                code, said = network.run("ip -br link; exit 3", Path(folder), 10)
+                self.assertEqual(code, 3)
+                for name in (b"lan", b"nic0", b"nic1"):
+                    self.assertIn(name, said)
+                self.assertEqual(network.run("sleep 60", Path(folder), 0.2)[0], 124)
+            finally:
+                network.close()
+            self.assertIsNotNone(network._holder.poll())
 
 if __name__ == "__main__":
     unittest.main()
