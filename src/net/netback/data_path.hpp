@@ -51,6 +51,7 @@ class DataPath final : public NicClient {
     std::uint32_t packets_per_turn{64};   ///< Read from one queue in one pass.
     std::uint32_t reserve{128};           ///< Buffers that guests leave to the card.
     std::uint32_t bad_grants{16};         ///< Refused grants of a vif before it is hostile.
+    std::uint32_t idle_events{100'000};   ///< Of a vif in a row before it is hostile.
     std::uint32_t frames_from_wire{128};  ///< Received from the card in one pass.
     std::size_t shadow_frames{512};
   };

@@ -33,9 +33,14 @@ void DataPath::read_queue(PortId port, Vif& vif, std::uint8_t index) {
     }
     if (!*more) {
       queue.tx_work = queue.tx.sleep();
-      if (!queue.tx_work) return;
-      continue;
+      if (queue.tx_work) continue;
+      // An event now and then comes for nothing, or for buffers; without end they are an attack.
+      if (i == 0 && ++vif.idle_events >= limits_.idle_events) {
+        offend(port, vif, Hostile::event_storm);
+      }
+      return;
     }
+    vif.idle_events = 0;
     if (packet.droppable) {
       ++vif.statistics.tx_errors;
       queue.tx.done(packet.first, TxStatus::error);

@@ -158,6 +158,7 @@ void DataPath::finish_outgoing() {
         offend(each.port, vif, Hostile::bad_grants);
       }
     } else {
+      vif.idle_events = 0;  // it has reason to notify us of buffers
       ++vif.statistics.rx_packets;
       vif.statistics.rx_bytes += each.frame.length();
     }

@@ -79,7 +79,8 @@ struct Vif {
   std::uint16_t generation{};  ///< Tells frames of an earlier user of the port from ours.
   std::vector<Queue> queues;
   TokenBucket bucket;
-  std::vector<Frame> parked;  ///< Frames for the wire that its shadow had no room for.
+  std::vector<Frame> parked;    ///< Frames for the wire that its shadow had no room for.
+  std::uint32_t idle_events{};  ///< Events in a row after which it had sent nothing.
   std::optional<Hostile> hostile;
   VifStatistics statistics;
 };

@@ -235,6 +235,25 @@ TEST_F(DataPathTest, RefusedGrantsAreErrorsAndThenHostile) {
   EXPECT_TRUE(got(b_).empty());
 }
 
+TEST_F(DataPathTest, EventsWithoutEndAndWithoutWorkAreHostile) {
+  path_ = std::make_unique<DataPath>(pool_, xen_, DataPath::Limits{.idle_events = 50});
+  connect(a_);
+  connect(b_);
+  const auto storm = [&](int events) {
+    for (int i = 0; i < events; ++i) {
+      path_->kick(ports_[1], 0);
+      (void)path_->run(now_);
+    }
+    return !path_->take_offences().empty();
+  };
+  EXPECT_FALSE(storm(40));
+  ASSERT_TRUE(a_.send(ethernet(2, 1, 60)));
+  EXPECT_FALSE(storm(40)) << "a packet makes up for it";
+  EXPECT_TRUE(storm(20));
+  EXPECT_TRUE(path_->vif(ports_[1])->hostile);
+  EXPECT_FALSE(path_->vif(ports_[2])->hostile);
+}
+
 TEST_F(DataPathTest, RatesAreKept) {
   VifSettings slow = settings(a_);
   slow.rate = RateLimit{10'000, 10'000};
