@@ -141,6 +141,12 @@ void Server::pass() {
   // Seen by root if we never come to the end of this pass.
   kernel::vitals::waiting(component_, 1);
   if (time_is_due_ || pulse_is_due_) primary_.kick_halves();
+  // A notification can get lost (the campaign's fault `lose-event`); then all of a kernel's clients
+  // wait, nobody sends another one, and nothing shows it. So every ring is looked at now and then.
+  if (pulse_is_due_) {
+    for (const auto& [domid, guest] : guests_)
+      primary_.kick(domid);
+  }
   tell_time();
   report_introductions();
   const bool recheck = std::exchange(recheck_, false);
