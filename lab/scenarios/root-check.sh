@@ -1,10 +1,11 @@
 #!/bin/sh
-# root-check.sh QUESTION...: what `check` asks about ppvmm-root. Each waits at most 30 s for what it asks.
+# root-check.sh QUESTION...: what `check` asks about ppvmm-root. Each waits at most 60 s for what it asks.
 #   incident UNIT CAUSE OUTCOME   the last incident of UNIT had this cause and ended so
 #   well UNIT                     UNIT is ready, watched and working
 #   phase UNIT PHASE              root says that UNIT is in this phase
 #   injected UNIT FAULT           the last incident of UNIT is tied to this injected fault
 #   alive UNIT                    the timers of UNIT run
+#   set UNIT                      UNIT is well and works with both backups
 history() { ppvmm history --json - 2>/dev/null | tr -d '\n' | sed 's/"id":/\n&/g'; }
 last() { history | grep "\"unit\": \"$1\"" | grep -v '"outcome": "noted"' | tail -n 1; }
 status() { ppvmm status --json - 2>/dev/null | tr -d '\n' | sed 's/{ *"name":/\n&/g' | grep "\"name\": \"$1\",  *\"domid\""; }
@@ -16,11 +17,12 @@ ask() {
     injected) has "$(last "$2")" "\"injected\": \"$3\"" ;;
     well) line=$(status "$2"); has "$line" '"state": "ready"' && has "$line" '"phase": "watching"' && has "$line" '"health": "working"' ;;
     phase) has "$(status "$2")" "\"phase\": \"$3\"" ;;
+    set) ask well "$2" && [ "$(ppvmm status | grep -c "^$2-backup-.* backup  *watching  *working")" = 2 ] ;;
     alive) now=$(timers "$2"); [ -n "$now" ] && [ "$now" != "$before" ] ;;
   esac
 }
 if [ "$1" = alive ]; then before=$(timers "$2"); fi
-end=$(($(cut -d. -f1 /proc/uptime) + 30))
+end=$(($(cut -d. -f1 /proc/uptime) + 60))
 until ask "$@"; do
   [ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ] || { ppvmm status; ppvmm history; exit 1; }
   usleep 50000

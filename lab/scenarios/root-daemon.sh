@@ -94,14 +94,18 @@ is "and it runs" alive hopeless
 
 check "metrics are served on loopback" sh -c 'wget -q -O - http://127.0.0.1:9476/metrics | grep -q "^ppvmm_unit_up.*a.* 1"'
 for name in a b hopeless; do ppvmm stop $name --limit-ms 20000; done
+# shellcheck disable=SC2016  # for the inner shell
 check "stopped unikernels are left alone" sh -c '! ppvmm status | grep -q reentry && test "$(ppvmm status | wc -l)" = 1'
 
 numbers() { # every time from the first to the second, in ms, for incidents that match
   ppvmm history --json - | tr -d '\n' | sed 's/"id":/\n&/g' | grep "$3" \
     | sed -n "s/.*\"$1\": \([0-9]*\),.*\"$2\": \([0-9]*\),.*/\1 \2/p" | awk '$1 > 0 && $2 > $1 { print ($2 - $1) / 1e6 }'
 }
+# shellcheck disable=SC2046  # a list of numbers
 record ppvmm "crash: from the fault record until seen" ms $(numbers fault_ns seen_ns '"cause": "crash"')
+# shellcheck disable=SC2046  # a list of numbers
 record ppvmm "in place: from seen until ready" ms $(numbers seen_ns repaired_ns '"what": "microreboot"')
+# shellcheck disable=SC2046  # a list of numbers
 record ppvmm "same id: from seen until ready" ms $(numbers seen_ns repaired_ns '"what": "rebuild"')
 ppvmm history
 sendfile /tmp/root.log root.log

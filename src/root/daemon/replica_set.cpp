@@ -100,6 +100,11 @@ std::optional<std::uint32_t> Supervisor::command_result(Unit& backup) {
   if (primary == nullptr || !backup.command.given || !primary->last) return std::nullopt;
   if (backup.command.generation != primary->generation) return std::nullopt;
   if (primary->last->command_done == backup.command.serial) return primary->last->command_result;
+  // Another command took its place before the primary looked: there is room for one.
+  if (static_cast<std::int32_t>(primary->last->command_done - backup.command.serial) > 0) {
+    backup.command = {};
+    return std::nullopt;
+  }
   if (steady(*primary) && now_ns_ - backup.command.since_ns > kNudge) {
     backup.command.since_ns = now_ns_;
     if (++backup.command.nudges > kNudges) {
@@ -155,6 +160,7 @@ void Supervisor::step_attaching(UnitId id, Unit& unit) {
       unit.joining = true;
       unit.join_until_ns = now_ns_ + kJoin;
       begin_step(unit, "fill");
+      if (unit.joined_early) joined(unit);
       actions_.push_back({.unit = id, .act = Act::remember, .cause = {}, .words = {}});
       return;
     }
@@ -174,6 +180,15 @@ void Supervisor::step_attaching(UnitId id, Unit& unit) {
     give_command(primary_id, unit, Command::attach);
     actions_.push_back({.unit = id, .act = Act::remember, .cause = {}, .words = {}});
   }
+}
+
+void Supervisor::joined(Unit& backup) {
+  // A small store is filled before root has seen that the command was carried out.
+  if (backup.phase == Phase::attaching) backup.joined_early = true;
+  if (!backup.joining) return;
+  backup.joining = false;
+  end_step(backup, {});
+  complete(backup, Outcome::repaired);
 }
 
 void Supervisor::step_joining(Unit& unit) {
@@ -254,11 +269,7 @@ void Supervisor::primary_notice(UnitId id, Unit& unit, const NoticeSeen& notice)
       return;
     }
     case Notice::backup_joined:
-      if (Unit* const backup = backup_of(unit, subject); backup != nullptr && backup->joining) {
-        backup->joining = false;
-        end_step(*backup, {});
-        complete(*backup, Outcome::repaired);
-      }
+      if (Unit* const backup = backup_of(unit, subject); backup != nullptr) joined(*backup);
       return;
     case Notice::backup_stuck:
       backup_must_be_rebuilt(unit, subject, "stuck", "it did not release log in time");

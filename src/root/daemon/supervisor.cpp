@@ -409,6 +409,7 @@ void Supervisor::ready_again(Unit& unit) {
   if (Incident* const open = history_->change(unit.incident)) open->repaired_ns = now_ns_;
   if (unit.info.place.role == SetRole::backup && !unit.info.place.attached) {
     unit.phase = Phase::attaching;
+    unit.joined_early = false;
     unit.since_ns = now_ns_;
     unit.command = {};
     begin_step(unit, "attach");

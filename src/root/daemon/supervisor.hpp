@@ -160,6 +160,7 @@ class Supervisor {
     std::uint32_t incarnation_before{};
     std::uint32_t generation{};     ///< Raised with every new domain.
     bool joining{};                 ///< A backup that is being filled ...
+    bool joined_early{};            ///< ... or was, before the command to attach it had ended,
     std::uint64_t join_until_ns{};  ///< ... and is rebuilt if it is no member by then.
     bool told_stopped{};
     OpenCommand command{};
@@ -178,6 +179,7 @@ class Supervisor {
   void step_starting(Unit& unit);
   void step_attaching(UnitId id, Unit& unit);
   void step_joining(Unit& unit);
+  void joined(Unit& backup);
   void ready_again(Unit& unit);
 
   void ill(Unit& unit, std::string cause, std::string detail, Repair wanted);

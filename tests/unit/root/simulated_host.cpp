@@ -119,7 +119,7 @@ void SimHost::primary_works() {
       case set::Command::attach:
         if (domains_[index + 1].serves()) {
           primary.maps.insert(index);
-          primary.joins_at[index] = now_ + 3 * kMs;
+          primary.joins_at[index] = now_ + random_.below(4) * kMs;  // now and then at once
         } else {
           result = set::Result::not_granted;
         }
