@@ -36,11 +36,11 @@ class Case:
                 "injection": self.injected.what}
 
 
-def outage_ms(begin_ns: int, end_ns: int, gaps: list[dict]) -> float:
-    """The longest part of a client's wait that lies behind the fault: clients that had begun to wait before it had
-    other reasons until then."""
-    waits = [gap["end_ns"] - max(gap["begin_ns"], begin_ns) for gap in gaps
-             if gap["end_ns"] > begin_ns and gap["begin_ns"] < end_ns]
+def outage_ms(begin_ns: int, until_ns: int, next_ns: int, gaps: list[dict]) -> float:
+    """The longest part of a client's wait that lies between the fault and the next one: before and after, it has other
+    reasons. Waits that begin later than `until_ns` are not the fault's either."""
+    waits = [min(gap["end_ns"], next_ns) - max(gap["begin_ns"], begin_ns) for gap in gaps
+             if gap["end_ns"] > begin_ns and gap["begin_ns"] < until_ns]
     return max(waits, default=0) / 1e6
 
 
@@ -62,7 +62,7 @@ def classify(cases: list[Case], verdict: dict, guest: dict | None, churn: list[s
         if not case.injected.healed:
             case.reasons.append("the store did not get all its members back")
         # What happens within two seconds is this fault's; a later wait has another reason.
-        case.outage_ms = outage_ms(begin, min(end, begin + 2_000_000_000), verdict["gaps"])
+        case.outage_ms = outage_ms(begin, min(end, begin + 2_000_000_000), end, verdict["gaps"])
         errors = [each for each in verdict["errors"] if begin <= each["time_ns"] < end]
         failed = [line for line in churn if _failed(line, begin, end)]
         if errors:
