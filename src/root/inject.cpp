@@ -160,7 +160,7 @@ Result<Injection> Injector::change_memory(const Request& request, Dice& dice) {
   const Where where = request.where.value_or(default_where(request.fault));
   std::vector<Stretch> stretches;
   if (!request.address) {
-    auto found = ground(where, dice);
+    auto found = scouted_ ? Result<std::vector<Stretch>>(*scouted_) : ground(where, dice);
     if (!found) return std::unexpected(found.error());
     stretches = std::move(*found);
   }
@@ -265,6 +265,22 @@ Result<Injection> Injector::kill_supervisor() const {
   return done;
 }
 
+/// Looking through a whole heap takes longer than a supervisor lets a domain stand still: what is
+/// found by searching is found while it runs.
+Result<void> Injector::scout(const Request& request, Dice& dice) {
+  scouted_.reset();
+  if (target_of(request.fault) != Target::memory || request.address) return {};
+  const Where where = request.where.value_or(default_where(request.fault));
+  if (where != Where::heap && where != Where::log && where != Where::checkpoint &&
+      where != Where::tree) {
+    return {};
+  }
+  auto found = ground(where, dice);
+  if (!found) return std::unexpected(found.error());
+  scouted_ = std::move(*found);
+  return {};
+}
+
 /// What is done to a paused domain.
 Result<Injection> Injector::act(const Request& request, Dice& dice) {
   switch (target_of(request.fault)) {
@@ -305,6 +321,7 @@ Result<Injection> Injector::inject(const Request& request, Dice& dice,
   if (request.fault == FaultType::lose_event) return lose_event(limit);
   if (!stops_first(request.fault)) return kill_supervisor();
 
+  if (const auto seen = scout(request, dice); !seen) return std::unexpected(seen.error());
   if (const auto reached = reach(request.moment, limit); !reached) {
     return std::unexpected(reached.error());
   }

@@ -62,6 +62,7 @@ class Injector {
 
  private:
   [[nodiscard]] Result<void> reach(Moment moment, std::chrono::milliseconds limit) const;
+  [[nodiscard]] Result<void> scout(const Request& request, Dice& dice);
   [[nodiscard]] Result<Injection> act(const Request& request, Dice& dice);
   [[nodiscard]] Result<Injection> change_memory(const Request& request, Dice& dice);
   [[nodiscard]] Result<Injection> change_register(const Request& request, Dice& dice);
@@ -76,6 +77,7 @@ class Injector {
   Victim victim_;
   std::optional<int> supervisor_;
   std::optional<XenClock> clock_;
+  std::optional<std::vector<Stretch>> scouted_;  ///< Found before the domain was stopped.
 };
 
 }  // namespace ppvmm::root::inject

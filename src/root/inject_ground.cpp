@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "replication/layout.hpp"
+#include "root/inject_node.hpp"
 
 namespace ppvmm::root::inject {
 namespace {
@@ -19,10 +20,6 @@ using replication::Identity;
 constexpr std::uint64_t kStackBytes = 128U << 10U;
 /// Pages looked at at random before all of a heap is searched, which takes a hundred times as long.
 constexpr int kTries = 32;
-
-/// Names of nodes that every host's tree has, and the values that the history checker writes.
-constexpr std::array<std::string_view, 6> kTreeTexts{"domain",   "backend",   "device",
-                                                     "frontend", "xshistory", "memory"};
 
 /// `page`: a whole one.
 bool holds_something(std::span<const std::byte> page) {
@@ -116,27 +113,16 @@ Result<std::vector<Stretch>> region_ground(GuestMemory& memory, std::span<const 
   return found;
 }
 
-std::vector<Stretch> find_texts(std::uint64_t va, std::span<const std::byte> bytes,
-                                std::span<const std::string_view> texts) {
-  const std::string_view haystack(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  std::vector<Stretch> found;
-  for (const std::string_view text : texts) {
-    for (auto at = haystack.find(text); at != std::string_view::npos;
-         at = haystack.find(text, at + text.size())) {
-      found.push_back({va + at, text.size()});
-    }
-  }
-  std::ranges::sort(found, {}, &Stretch::va);
-  return found;
-}
-
 Result<std::vector<Stretch>> tree_ground(GuestMemory& memory, std::span<const Stretch> pages) {
   std::vector<Stretch> found;
   memory.visit(pages, [&](std::uint64_t va, std::span<const std::byte> bytes) {
-    const auto here = find_texts(va, bytes, kTreeTexts);
-    found.insert(found.end(), here.begin(), here.end());
+    for (std::size_t at = 0; at < bytes.size(); at += kNodeAlignment) {
+      if (const auto text = text_of_node(bytes, at)) {
+        found.push_back({va + text->offset, text->length});
+      }
+    }
   });
-  if (found.empty()) return refused("no text of a XenStore tree was found in its memory");
+  if (found.empty()) return refused("no node of a XenStore tree was found in its memory");
   return found;
 }
 

@@ -28,13 +28,9 @@ namespace ppvmm::root::inject {
                                                          std::span<const Stretch> pages,
                                                          Where where);
 
-/// Texts that a XenStore tree is full of, wherever they lie in `pages`: names and values of nodes,
-/// and stale copies of them as well, for from outside nobody can tell.
+/// Names and values of a XenStore tree's nodes, found by the shape of the blocks they lie in
+/// (store/node.hpp). A block that was freed and not used again since may be among them.
 [[nodiscard]] Result<std::vector<Stretch>> tree_ground(GuestMemory& memory,
                                                        std::span<const Stretch> pages);
-
-/// Occurrences of `texts` in `bytes`, which begin at `va`. Pure.
-[[nodiscard]] std::vector<Stretch> find_texts(std::uint64_t va, std::span<const std::byte> bytes,
-                                              std::span<const std::string_view> texts);
 
 }  // namespace ppvmm::root::inject
