@@ -122,8 +122,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   sub->add_option("--backup-memory", store_options.backup_memory_mib, "MiB of each backup")
       ->capture_default_str();
-  sub->add_option("--console", store_options.console,
-                  "Who reads the consoles: xenconsoled (default of one replica), or root (of three)")
+  sub->add_option(
+         "--console", store_options.console,
+         "Who reads the consoles: xenconsoled (default of one replica), or root (of three)")
       ->check(CLI::IsMember({"xenconsoled", "root"}));
   sub->add_option("--cmdline", store_options.cmdline, "More command line for every replica");
 
