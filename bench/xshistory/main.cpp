@@ -54,7 +54,8 @@ bool conclude(const std::vector<std::unique_ptr<Worker>>& workers, const std::st
     throw xsload::Failure(out + " cannot be written");
   }
   std::cout << count << " entries of " << workers.size() << " clients in " << out
-            << (silent ? "; not all were answered" : "") << std::endl;
+            << (silent ? "; not all were answered" : "") << "\n"
+            << std::flush;
   return silent;
 }
 
@@ -73,6 +74,7 @@ int run(const Plan& plan, const std::string& out, const std::string& status_path
   std::atomic<bool> stop{false};
   std::atomic<std::uint32_t> running{plan.clients};
   std::vector<std::thread> threads;
+  threads.reserve(workers.size());
   for (const auto& worker : workers) {
     threads.emplace_back([&, each = worker.get()] {
       each->run(stop);

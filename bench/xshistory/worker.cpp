@@ -20,6 +20,7 @@ constexpr std::uint64_t kOwn = 4;      ///< Registers of each client.
 constexpr std::uint64_t kEntries = 6;  ///< Names a client makes and removes in the directory.
 constexpr std::uint64_t kWatchWrites = 3;  ///< Writes of one life of a watch.
 constexpr std::uint64_t kMillisecond = 1'000'000;
+constexpr char kNul = 0;  ///< What TRANSACTION_START has as its body.
 /// How long a client waits for an event that must come. A rebirth takes a fraction of it.
 constexpr std::uint64_t kEventLimit = 15'000 * kMillisecond;
 
@@ -234,7 +235,8 @@ std::optional<std::string> Worker::get_permissions(const std::string& key) {
 }
 
 std::uint32_t Worker::begin() {
-  const auto answer = ask(XS_TRANSACTION_START, Kind::begin, "", "", 0, {std::string_view("", 1)});
+  const auto answer =
+      ask(XS_TRANSACTION_START, Kind::begin, "", "", 0, {std::string_view(&kNul, 1)});
   if (!answer.ok) return 0;
   const auto id = static_cast<std::uint32_t>(std::strtoul(answer.payload.c_str(), nullptr, 10));
   numbers_[id] = ++transactions_;

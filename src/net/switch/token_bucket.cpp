@@ -14,8 +14,9 @@ constexpr std::uint32_t kIntervalMax = 10'000'000;
 
 std::optional<RateLimit> parse_rate(std::string_view text) {
   RateLimit limit;
-  const char* const end = text.data() + text.size();
-  const auto bytes = std::from_chars(text.data(), end, limit.bytes);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto bytes = std::from_chars(begin, end, limit.bytes);
   if (bytes.ec != std::errc{} || bytes.ptr == end || *bytes.ptr != ',') return std::nullopt;
   const auto interval = std::from_chars(bytes.ptr + 1, end, limit.interval_us);
   if (interval.ec != std::errc{} || interval.ptr != end) return std::nullopt;

@@ -15,7 +15,7 @@ namespace ppvmm::root::daemon {
 namespace {
 
 constexpr std::uint64_t kMs = 1'000'000;
-constexpr std::uint64_t kHour = 3600 * 1000 * kMs;
+constexpr std::uint64_t kHour = std::uint64_t{3600} * 1000 * kMs;
 constexpr std::uint64_t kMostPages = 1'000'000;
 constexpr std::uint64_t kMostRepairs = 100'000;
 
@@ -187,6 +187,7 @@ void read_unit(Reader& reader, const toml::table& table, const std::string& name
   if (const toml::node* const node = table.get("policy")) {
     if (!config.policies.contains(policy)) {
       std::vector<std::string> known;
+      known.reserve(config.policies.size());
       for (const auto& [each, unused] : config.policies)
         known.push_back(each);
       reader.refuse(*node, fmt::format("there is no policy \"{}\"", policy),

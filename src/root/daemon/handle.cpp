@@ -219,7 +219,7 @@ Acted Handle::build(const Action& action) {
   std::uint32_t serial = 0;
   if (action.command != 0) serial = vitals_->order_command(action.command, action.subject);
   vitals_->order_words(action.words);
-  if (!rebuild_report_) rebuild_report_.emplace();
+  if (!rebuild_report_) rebuild_report_ = RebuildReport{};
   rebuild_report_->build_ns = there - begin;
   rebuild_report_->hold_ns = now_ns() - there;
   if (const auto on = xen_->unpause(record_.built.domid); !on) return not_done(on.error());

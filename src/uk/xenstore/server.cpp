@@ -15,7 +15,7 @@ constexpr store::DomId kDom0 = 0;
 /// Requests in one pass, before events are looked at again.
 constexpr std::uint64_t kPassBudget = 64;
 /// How much of a region is filled between two passes.
-constexpr std::uint64_t kFillBytes = 64 * 1024;
+constexpr std::uint64_t kFillBytes = std::uint64_t{64} * 1024;
 /// When a full log, or a fact that found no room in it, is tried again.
 constexpr kernel::Nanoseconds kRetry = kernel::time::kMillisecond;
 /// A half-written request: how often we let its writer run before we sleep, and how long we sleep
