@@ -1,6 +1,7 @@
 #!/bin/sh
 # root-check.sh QUESTION...: what `check` asks about ppvmm-root. Each waits at most 60 s for what it asks.
 #   incident UNIT CAUSE OUTCOME   the last incident of UNIT had this cause and ended so
+#   repaired UNIT               the last incident of UNIT, whatever its cause, ended so
 #   well UNIT                     UNIT is ready, watched and working
 #   phase UNIT PHASE              root says that UNIT is in this phase
 #   injected UNIT FAULT           the last incident of UNIT is tied to this injected fault
@@ -14,6 +15,7 @@ has() { case $1 in *"$2"*) true ;; *) false ;; esac; }
 ask() {
   case $1 in
     incident) line=$(last "$2"); has "$line" "\"cause\": \"$3\"" && has "$line" "\"outcome\": \"$4\"" ;;
+    repaired) has "$(last "$2")" '"outcome": "repaired"' ;;
     injected) has "$(last "$2")" "\"injected\": \"$3\"" ;;
     well) line=$(status "$2"); has "$line" '"state": "ready"' && has "$line" '"phase": "watching"' && has "$line" '"health": "working"' ;;
     phase) has "$(status "$2")" "\"phase\": \"$3\"" ;;
