@@ -24,14 +24,6 @@ T value_at(std::span<const std::byte> bytes, std::size_t at) {
   return value;
 }
 
-/// As store::name_prefix(): the first eight bytes, as a number that sorts like them.
-std::uint64_t prefix_of(std::string_view name) {
-  std::uint64_t prefix = 0;
-  for (std::size_t i = 0; i < sizeof prefix; ++i)
-    prefix = prefix << 8U | (i < name.size() ? static_cast<unsigned char>(name[i]) : 0U);
-  return prefix;
-}
-
 bool plausible_fields(std::span<const std::byte> bytes, std::size_t at, std::uint16_t length) {
   const auto references = value_at<std::uint32_t>(bytes, at + offsetof(Node, references));
   const auto height = value_at<std::uint8_t>(bytes, at + offsetof(Node, height));
@@ -55,7 +47,7 @@ std::optional<NodeText> text_of_node(std::span<const std::byte> bytes, std::size
   const auto length = value_at<std::uint16_t>(bytes, at + offsetof(Node, name_length));
   if (!plausible_fields(bytes, at, length) || text + length > bytes.size()) return std::nullopt;
   const std::string_view name(reinterpret_cast<const char*>(bytes.data() + text), length);
-  if (value_at<std::uint64_t>(bytes, at + offsetof(Node, prefix)) != prefix_of(name)) {
+  if (value_at<std::uint64_t>(bytes, at + offsetof(Node, prefix)) != store::name_prefix(name)) {
     return std::nullopt;
   }
   const auto value = value_at<std::uint32_t>(bytes, at + offsetof(Node, value_length));

@@ -7,8 +7,12 @@
 /// not answer a ping is called hung.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 #include "abi/vitals.hpp"
 
@@ -49,6 +53,14 @@ enum class Health : std::uint8_t {
   stopped,   ///< Ended itself cleanly.
   gone,      ///< No such domain.
 };
+
+/// In the order of Health, for people and for JSON.
+inline constexpr std::array<std::string_view, 9> kHealthNames{
+    "starting", "working", "silent", "hung", "faulted", "dead", "lost", "stopped", "gone"};
+static_assert(kHealthNames.size() == std::size_t{std::to_underlying(Health::gone)} + 1);
+[[nodiscard]] constexpr std::string_view name_of(Health health) {
+  return kHealthNames.at(std::to_underlying(health));
+}
 
 /// Does this opinion ask for a repair?
 [[nodiscard]] constexpr bool asks_for_repair(Health health) {

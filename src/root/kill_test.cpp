@@ -77,11 +77,11 @@ class KillTest {
   /// Checks that it died the way it was told to, and completes the fault record if it could not.
   Result<abi::FaultKind> cause_of(const Death& death, Health health) {
     if (death.by_hang != (health == Health::hung)) {
-      return refused(fmt::format("\"{}\" was seen as {}", death.name, describe(health)));
+      return refused(fmt::format("\"{}\" was seen as {}", death.name, name_of(health)));
     }
     if (health == Health::faulted) return watch_.vitals().page().fault.kind;
     if (health != Health::hung && health != Health::dead) {
-      return refused(fmt::format("\"{}\" left it {}", death.name, describe(health)));
+      return refused(fmt::format("\"{}\" left it {}", death.name, name_of(health)));
     }
     const auto kind = health == Health::hung ? abi::FaultKind::hang : abi::FaultKind::hard;
     const auto rip = xen_.instruction_pointer(built_.domid);
@@ -103,30 +103,6 @@ class KillTest {
       return refused(fmt::format("after kill {}: the image found a survivor damaged", number + 1));
     }
     return {};
-  }
-
-  static std::string_view describe(Health health) {
-    switch (health) {
-      case Health::starting:
-        return "starting";
-      case Health::working:
-        return "still working";
-      case Health::silent:
-        return "silent";
-      case Health::hung:
-        return "hung";
-      case Health::faulted:
-        return "faulted";
-      case Health::dead:
-        return "dead";
-      case Health::lost:
-        return "lost";
-      case Health::stopped:
-        return "stopped";
-      case Health::gone:
-        return "gone";
-    }
-    return "unknown";
   }
 
   const Xen& xen_;

@@ -13,11 +13,14 @@
 ///   → acting (it is built) → starting → [attaching: the primary takes it up] → watching.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "abi/vitals.hpp"
@@ -52,8 +55,14 @@ enum class Phase : std::uint8_t {
   attaching,
   given_up,
 };
-[[nodiscard]] std::string_view name_of(Phase phase);
-[[nodiscard]] std::string_view name_of(Health health);
+/// In the order of Phase, for people and for JSON.
+inline constexpr std::array<std::string_view, 8> kPhaseNames{"watching",   "waiting", "detaching",
+                                                             "destroying", "acting",  "starting",
+                                                             "attaching",  "given up"};
+static_assert(kPhaseNames.size() == std::size_t{std::to_underlying(Phase::given_up)} + 1);
+[[nodiscard]] constexpr std::string_view name_of(Phase phase) {
+  return kPhaseNames.at(std::to_underlying(phase));
+}
 
 enum class Act : std::uint8_t {
   ping,         ///< Ask for a sign of life. Not reported back.
