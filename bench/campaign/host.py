@@ -2,7 +2,8 @@
 needs to do to it and to know of it."""
 
 import json
-import time
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +63,41 @@ done
 """
 
 
+# One line of JSON for each fault: what was done, and whether everybody was served and everything well again.
+DRILL = """#!/bin/sh
+tell() {{ echo "{{\\"served\\": $1, \\"well\\": $2, \\"refused\\": \\"$3\\", \\"told\\": $(tr -d '\\n' < /tmp/injected)}}"; }}
+rm -f /tmp/drill.stop
+while read -r number target delay words; do
+  [ -e /tmp/drill.stop ] && break
+  usleep "$delay"
+  echo '{{}}' > /tmp/injected
+  ppvmm inject "$target" $words --json /tmp/injected > /dev/null 2> /tmp/injected.err
+  at=$(sed -n 's/.*"dom0_ns": *\\([0-9]*\\).*/\\1/p' /tmp/injected | tail -n 1)
+  if [ -z "$at" ]; then
+    tell false true "$(head -n 1 /tmp/injected.err | tr -d '"\\\\')"
+    continue
+  fi
+  served=false well=false
+  {xshistory} wait --status {status} --after "$at" --limit-ms {limit_ms} && served=true
+  $served && ppvmm await-well --limit-ms {limit_ms} 2> /dev/null && well=true
+  tell $served $well ""
+  $well || break
+done < /tmp/drill.plan
+exit 0
+"""
+
+
+class Lines:
+    """Whole lines of text that comes in pieces."""
+
+    def __init__(self):
+        self._rest = ""
+
+    def take(self, text: str) -> list[str]:
+        *lines, self._rest = (self._rest + text).split("\n")
+        return [line for line in lines if line.strip()]
+
+
 @dataclass
 class Injected:
     """What `ppvmm inject` said, and what followed."""
@@ -75,11 +111,26 @@ class Injected:
     xen_ns: int = 0
 
 
-def _well(row: dict) -> bool:
-    """Is a unit of `ppvmm status` as it should be?"""
-    seen = row["supervised"] or {}
-    return (row["state"] == "ready" and seen.get("phase") == "watching" and seen.get("health") in ("working", "silent")
-            and seen.get("member", True))
+def _words(fault: Fault) -> str:
+    """Arguments of `ppvmm inject`, behind the target."""
+    words = list(fault.words)
+    faults = [word for word in words if not word.startswith("--")][:2 if "kill-supervisor" in words else 1]
+    options = words[len(faults):]
+    if "kill-supervisor" in faults:
+        options += ["--supervisor", SUPERVISOR_PID]
+    return " ".join([*faults, *options, "--when", fault.when, "--seed", str(fault.seed), "--limit-ms", "3000"])
+
+
+def _injected(target: str, line: str) -> Injected:
+    """Of a line that the drill wrote."""
+    told = json.loads(line)
+    result = Injected(target, refused=told["refused"].removeprefix("ppvmm: "))
+    injections = told["told"].get("injections", [])
+    if injections:
+        result.what = {"injections": injections}
+        result.dom0_ns, result.xen_ns = injections[0]["dom0_ns"], injections[0]["xen_ns"]
+        result.served, result.healed = told["served"], told["well"]
+    return result
 
 
 class Host:
@@ -89,7 +140,7 @@ class Host:
         self.seed = seed
         self.session: Session = Lab(targets=["ppvmm-xshistory"], out=out).boot(variant, on_event=on_event)
         self.over = False
-        self.root = self.keep_supervisor()
+        self.keep_supervisor()
 
     def close(self) -> None:
         if self.over:
@@ -121,91 +172,53 @@ class Host:
         self.must(f"wait-for 30 test -s {STATUS} && {XSHISTORY} wait --status {STATUS} --limit-ms 30000", 60)
         self.session.start("sh /tmp/churn.sh")
 
-    def units(self) -> list[dict]:
-        """What `ppvmm status` says of the store's domains, the primary first."""
-        told = json.loads(self.must("ppvmm status --json -"))["units"]
-        rows = [row for row in told if row["name"].startswith(STORE)]
-        return sorted(rows, key=lambda row: (row["name"] != STORE, row["name"]))
-
     def members(self) -> list[str]:
-        return [row["name"] for row in self.units()]
+        """Names of the store's domains, the primary first."""
+        told = json.loads(self.must("ppvmm status --json -"))["units"]
+        return sorted((row["name"] for row in told if row["name"].startswith(STORE)), key=lambda name: (name != STORE, name))
 
     def incidents(self) -> list[dict]:
         """All that root saw of the store, as `ppvmm history` tells it."""
-        if not self.root:
-            return []
         told = json.loads(self.must("ppvmm history --last 0 --json -"))
         return [each for each in told.get("incidents", []) if each["unit"].startswith(STORE)]
 
-    def keep_supervisor(self) -> bool:
-        """Starts root again whenever it was killed, as systemd does. False: this host has none."""
-        if not self.run(f"test -s {SUPERVISOR_PID}").ok:
-            return False
+    def keep_supervisor(self) -> None:
+        """Starts root again whenever it was killed, as systemd does."""
+        self.must(f"test -s {SUPERVISOR_PID}")
         self.session.put(KEEPER.encode(), "/tmp/keeper.sh", 0o755)
         self.session.start("sh /tmp/keeper.sh")
-        return True
 
-    def repair(self, name: str) -> bool:
-        """Without root: what an operator would do who was told at once. In place, else anew."""
-        for command in ("microreboot", "rebuild"):
-            done = self.run(f"ppvmm {command} {name} --limit-ms 3000", 30)
-            if done.ok and self.run(f"{XSHISTORY} wait --status {STATUS} --limit-ms 3000", 30).ok:
-                return True
-        return False
-
-    def inject(self, fault: Fault, limit_s: float) -> Injected:
-        """Does the fault at its time, and waits until everybody is served again, or `limit_s` is over."""
+    def drill(self, faults: list[Fault], limit_s: float, on_fault: Callable[[Fault, Injected], bool]) -> list[Injected]:
+        """Does the faults one after the other, each at its time and each to a whole system, until one leaves it broken or
+        `on_fault` says no. All of it happens in dom0: a question from here would take longer than a repair."""
         names = self.members()
-        backups = names[1:] if self.root else []  # nobody but root can heal those
-        target = backups[fault.index % len(backups)] if fault.role == "backup" and backups else names[0]
-        result = Injected(target)
-        if "kill-supervisor" in fault.words and not self.root:
-            result.refused = "there is no supervisor"
-            return result
-        words = list(fault.words)
-        faults = [word for word in words if not word.startswith("--")][:2 if "kill-supervisor" in words else 1]
-        options = words[len(faults):]
-        if "kill-supervisor" in faults:
-            options += ["--supervisor", SUPERVISOR_PID]
-        done = self.run(f"usleep {int(fault.delay_s * 1e6)}; ppvmm inject {target} {' '.join(faults)} {' '.join(options)} "
-                        f"--when {fault.when} --seed {fault.seed} --limit-ms 3000 --json -", 30 + fault.delay_s)
-        try:
-            told = json.loads(done.out)["injections"]
-        except (ValueError, KeyError):
-            told = []
-        if not done.ok and not told:
-            result.refused = done.err.strip().removeprefix("ppvmm: ") or f"exit {done.code}"
-            return result
-        result.what = {"injections": told}
-        result.dom0_ns, result.xen_ns = told[0]["dom0_ns"], told[0]["xen_ns"]
-        if not self.root and not self.run(f"{XSHISTORY} wait --status {STATUS} --after {result.dom0_ns} "
-                                          "--limit-ms 1000", 30).ok:
-            self.repair(target)
-        served = self.run(f"{XSHISTORY} wait --status {STATUS} --after {told[-1]['dom0_ns']} "
-                          f"--limit-ms {int(limit_s * 1000)}", limit_s + 20)
-        result.served = served.ok
-        if served.ok and self.root:
-            result.healed = self._healed(limit_s)
-        return result
+        backups = names[1:]
+        targets = [backups[fault.index % len(backups)] if fault.role == "backup" and backups else names[0]
+                   for fault in faults]
+        plan = "".join(f"{fault.number} {target} {int(fault.delay_s * 1e6)} {_words(fault)}\n"
+                       for fault, target in zip(faults, targets))
+        self.session.put(plan.encode(), "/tmp/drill.plan")
+        self.session.put(DRILL.format(xshistory=XSHISTORY, status=STATUS, limit_ms=int(limit_s * 1000)).encode(),
+                         "/tmp/drill.sh", 0o755)
+        done: list[Injected] = []
+        lines = Lines()
 
-    def _healed(self, limit_s: float) -> bool:
-        """Waits until the store has all its members again, so that each fault meets a whole system."""
-        end = time.monotonic() + limit_s * (4 if self.session.variant.mode == "virtual" else 1)
-        while time.monotonic() < end:
-            try:
-                if all(_well(row) for row in self.units()):
-                    return True
-            except (Hung, ValueError):
-                pass  # root is being started again
-        return False
+        def take(text: str) -> None:
+            for line in lines.take(text):
+                fault = faults[len(done)]
+                done.append(_injected(targets[len(done)], line))
+                if not on_fault(fault, done[-1]):
+                    # Seen before the next fault but one; what was begun is finished.
+                    threading.Thread(target=self.session.start, args=("touch /tmp/drill.stop",), daemon=True).start()
+        ended = self.session.run("sh /tmp/drill.sh", (2 * limit_s + 10) * len(faults), take)
+        if not ended.ok:
+            raise Hung(f"the drill ended with {ended.code}: {ended.err.strip()[-400:]}")
+        return done
 
     def obituary(self) -> str:
         """What the host itself says of a store that does not serve: empty when it says nothing."""
-        said = [f"{each['unit']}: {each['cause']}: {each['detail']}" for each in self.incidents()
-                if each["outcome"] == "stopped"]
-        if not self.root:
-            said = [f"{row['name']}: {row['state']}" for row in self.units() if row["state"] != "ready"]
-        return "; ".join(said)
+        return "; ".join(f"{each['unit']}: {each['cause']}: {each['detail']}" for each in self.incidents()
+                         if each["outcome"] == "stopped")
 
     def finish(self) -> tuple[dict, dict | None, list[str]]:
         """Stops the load and lets it be judged: verdict of dom0's clients, of the guest's, lines of the churn."""

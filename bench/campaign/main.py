@@ -78,20 +78,17 @@ def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
     try:
         host.begin()
         obituary = ""
-        for fault in left[:arguments.per_boot]:
-            if here and _over(began, arguments):
-                break
-            injected = host.inject(fault, arguments.limit)
+
+        def on_fault(fault: Fault, injected: Injected) -> bool:
             here.append(Case(fault, injected))
             result.events.append({"t_ms": round(injected.xen_ns / 1e6, 3), "what": f"fault {fault.number}: {fault.name}",
                                   "component": injected.target})
             _progress(cases, here, began, total, injected)
-            if not injected.refused and not injected.served:
-                host.over = True
-                obituary = host.obituary()
-                break
-            if not injected.healed:
-                break  # the next fault would meet a store that lacks a member
+            return not _over(began, arguments)
+        host.drill(left[:arguments.per_boot], arguments.limit, on_fault)
+        if here and not here[-1].injected.refused and not here[-1].injected.served:
+            host.over = True
+            obituary = host.obituary()
         incidents = host.incidents()
         verdict, guest, churn = host.finish()
         result.versions |= host.session.versions

@@ -7,8 +7,8 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", type=int, default=50, metavar="N", help="how many (default 50)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of everything that is drawn (default 1)")
-    parser.add_argument("--per-boot", type=int, default=25, metavar="N",
-                        help="faults in one boot, unless one ends it (default 25)")
+    parser.add_argument("--per-boot", type=int, default=100, metavar="N",
+                        help="faults in one boot, unless one ends it (default 100)")
     parser.add_argument("--only", type=int, metavar="K", help="fault number K alone, as it was drawn in the whole campaign")
     parser.add_argument("--first", type=int, default=0, metavar="K", help="begin with fault number K (default 0)")
     parser.add_argument("--limit", type=float, default=20.0, metavar="SECONDS",

@@ -40,7 +40,7 @@ def peak(samples: list[list[int]], begin_ns: int, end_ns: int) -> tuple[int, flo
 
 def trace(session: Session, system: str, config: str, estimate_s: float) -> tuple[int, float, float, float]:
     """One creation with a sampler beside it: `peak`'s answer and how long the creation took, in seconds."""
-    milliseconds = int(min(RATE_MS, estimate_s * 1500 + 500))
+    milliseconds = int(min(RATE_MS, estimate_s * 1200 + 200))
     script = (f"{sampler(system, milliseconds)} > {SAMPLES} & rate=$!; usleep 100000; "
               "now() { awk '{ printf \"%.0f\", $1 * 1e9 }' /proc/uptime; }; "
               f"begin=$(now); xl create -q {config}; end=$(now); wait $rate; echo $begin $end")

@@ -9,10 +9,13 @@ from ppvmm.term import say  # noqa: E402
 from storehost import paper  # noqa: E402
 from storehost.hosts import COLOURS, NAMES, figure  # noqa: E402
 
-# What we ask of ours: a crash is seen at once, idle corruption by scrubbing.
-DETECTION_MS = {"crash": 1.0, "corruption": 100.0}
-COLUMNS = ("creations that succeed", "clients served again", "creation", "detection", "recovery",
+# What we ask of ours: a crash is seen at once, idle corruption by scrubbing. A crash counts from the unikernel's own
+# fault record, corruption from the flipped bit.
+DETECTION_MS = {"crash": ("detection", 1.0), "corruption": ("seen after injection", 100.0)}
+COLUMNS = ("creations that succeed", "clients served again", "creation", "until it bites", "detection", "recovery",
            "outage seen by a client")
+WITHOUT = "no fault: creation"
+QUIET_WAIT = "no fault: outage seen by a client"
 
 
 def _records(result) -> dict:
@@ -35,8 +38,8 @@ def table(result, systems: list[str], faults: list[str]) -> str:
     records = _records(result)
     lines = []
     for fault in faults:
-        lines += [f"{fault:20}{'succeed':>10}{'served':>9}{'creation s':>12}{'without s':>11}{'detected ms':>13}"
-                  f"{'recovered ms':>14}{'outage ms':>11}{'max':>9}{'wrong':>7}"]
+        lines += [f"{fault:20}{'succeed':>10}{'served':>9}{'creation s':>12}{'without s':>11}{'bites ms':>10}"
+                  f"{'detected':>10}{'recovered':>11}{'outage':>9}{'median':>8}{'max':>8}{'without':>9}{'wrong':>7}"]
         for system in systems:
             of = {name: records.get((system, f"{fault}: {name}")) for name in COLUMNS}
             if of["creations that succeed"] is None:
@@ -45,15 +48,16 @@ def table(result, systems: list[str], faults: list[str]) -> str:
             wrong = records.get((system, f"{fault}: wrong answers"))
             lines.append(f"{NAMES[system]:20}{_cell(of['creations that succeed'], 'share'):>10}"
                          f"{_cell(of['clients served again'], 'share'):>9}{_cell(of['creation'], 's'):>12}"
-                         f"{_cell(records.get((system, 'creation without a fault')), 's'):>11}"
-                         f"{_cell(of['detection'], 'ms'):>13}{_cell(of['recovery'], 'ms'):>14}{_cell(outage, 'ms'):>11}"
-                         f"{_cell(outage, 'ms', 'max'):>9}{_total(wrong):>7}")
+                         f"{_cell(records.get((system, WITHOUT)), 's'):>11}{_cell(of['until it bites'], 'ms'):>10}"
+                         f"{_cell(of['detection'], 'ms'):>10}{_cell(of['recovery'], 'ms'):>11}{_cell(outage, 'ms'):>9}"
+                         f"{_cell(outage, 'ms', 'p50'):>8}{_cell(outage, 'ms', 'max'):>8}"
+                         f"{_cell(records.get((system, QUIET_WAIT)), 'ms', 'p50'):>9}{_total(wrong):>7}")
         theirs = paper.CREATION_WITH_FAULT_S.get(("ppvmm", fault))
-        lines.append(f"{'paper, PpVMM':20}{'all':>10}{'all':>9}{theirs:12.3f}{paper.CREATION_S['ppvmm']:11.3f}"
-                     f"{paper.DETECTION_MS[('ppvmm', fault)]:13.2f}{paper.RECOVERY_MS.get(('ppvmm', fault), 25.54):14.2f}")
+        lines.append(f"{'paper, PpVMM':20}{'all':>10}{'all':>9}{theirs:12.3f}{paper.CREATION_S['ppvmm']:11.3f}{'':10}"
+                     f"{paper.DETECTION_MS[('ppvmm', fault)]:10.2f}{paper.RECOVERY_MS.get(('ppvmm', fault), 25.54):11.2f}")
         if fault == "crash":
-            lines.append(f"{'paper, Xoar':20}{'some fail':>10}{'':9}{'':23}{paper.DETECTION_MS[('xoar', 'crash')]:13.0f}"
-                         f"{paper.RECOVERY_MS[('xoar', 'crash')]:14.2f}")
+            lines.append(f"{'paper, Xoar':20}{'some fail':>10}{'':9}{'':33}{paper.DETECTION_MS[('xoar', 'crash')]:10.0f}"
+                         f"{paper.RECOVERY_MS[('xoar', 'crash')]:11.2f}")
         lines.append("")
     lines.append("Targets")
     for target in result.targets:
@@ -77,12 +81,14 @@ def _targets(result, faults: list[str]) -> None:
             result.add_target(f"{fault}: creations that succeed", "all", good["mean"], good["mean"] == 1.0)
         # A flipped bit that nobody reads is for the scrubber; one that is read is found before the answer leaves,
         # which shows as no wrong answer.
-        at_most(f"{fault}: detection, mean, ms", f"{fault}: detection", "mean", DETECTION_MS[fault])
+        metric, limit = DETECTION_MS[fault]
+        at_most(f"{fault}: {metric}, mean, ms", f"{fault}: {metric}", "mean", limit)
         at_most(f"{fault}: outage seen by a client, mean, ms", f"{fault}: outage seen by a client", "mean", 10.0)
-        with_fault, without = (records.get(("ppvmm", name)) for name in (f"{fault}: creation", "creation without a fault"))
+        with_fault, without = (records.get(("ppvmm", name)) for name in (f"{fault}: creation", WITHOUT))
         if with_fault and without:
-            ratio = round(with_fault["mean"] / without["mean"], 4)
-            result.add_target(f"{fault}: creation time with / without", "<= 1.01", ratio, ratio <= 1.01)
+            # The median: one creation in ten that something else delayed would decide over a percent.
+            ratio = round(with_fault["p50"] / without["p50"], 4)
+            result.add_target(f"{fault}: creation time with / without, medians", "<= 1.01", ratio, ratio <= 1.01)
 
 
 def figures(result, systems: list[str], faults: list[str]) -> dict[str, str]:

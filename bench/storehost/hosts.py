@@ -20,6 +20,7 @@ DAEMONS = ("xenstored", "oxenstored")
 STORE = "Xenstore"
 PROGRAMS = ["ppvmm-xsload", "ppvmm-xshistory", "ppvmm-xsfault"]
 LIMIT_S = 300.0
+CPUS_BESIDE = 1  # processors of a machine that is booted beside others
 
 
 def chosen(text: str) -> list[str]:

@@ -62,7 +62,7 @@ void rate(const Options& options) {
   while (now_ns() < end) {
     const std::uint64_t count = calls(options) - first;
     if (count != samples.back()[1]) samples.push_back({now_ns(), count});
-    std::this_thread::sleep_for(std::chrono::microseconds(300));
+    std::this_thread::sleep_for(std::chrono::microseconds(1000));
   }
   std::cout << ordered_json{{"pid", options.pid}, {"samples", samples}}.dump() << '\n';
 }
@@ -124,7 +124,7 @@ void hit(const Options& options) {
   const std::uint64_t first = calls(options);
   while (calls(options) - first < options.after) {
     if (now_ns() > end) throw std::runtime_error("it did not do so much work in time");
-    std::this_thread::sleep_for(std::chrono::microseconds(100));
+    std::this_thread::sleep_for(std::chrono::microseconds(1000));
   }
   ordered_json done{{"pid", options.pid}};
   ordered_json flips = ordered_json::array();

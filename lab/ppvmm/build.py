@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 from ppvmm.paths import ROOT
@@ -37,12 +38,16 @@ def _environment() -> dict:
     return environment
 
 
+_one_at_a_time = threading.Lock()  # benchmarks boot machines side by side, and each has its programs built
+
+
 def build(preset: str = "release", *targets: str) -> Path:
     """Configures if needed and builds `targets` (nothing named: everything). Returns the build folder."""
     where = configure(preset)
     names = " ".join(targets) or "everything"
-    _run(["cmake", "--build", "--preset", preset, *(["--target", *targets] if targets else [])],
-         f"building {names} ({preset})", _environment())
+    with _one_at_a_time:
+        _run(["cmake", "--build", "--preset", preset, *(["--target", *targets] if targets else [])],
+             f"building {names} ({preset})", _environment())
     return where
 
 

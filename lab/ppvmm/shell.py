@@ -6,13 +6,15 @@ import sys
 import termios
 import tty
 
+from ppvmm.door import Door
 from ppvmm.results import new_folder
 from ppvmm.session import Lab, Session, Variant
 from ppvmm.term import say
 
 LEAVE = b"\x1d"  # Ctrl-]
 WELCOME = """dom0 of a real Xen, emulated. `guest NAME` creates a Linux guest, `xl console NAME` talks to it (leave: Ctrl-5),
-`xenstore-ls` shows the tree. `exit` or Ctrl-] powers the machine off."""
+`xenstore-ls` shows the tree. From another terminal, `./ppvmm status`, `history` and `inject` reach in here.
+`exit` or Ctrl-] powers the machine off."""
 
 
 def run(settings: list[str]) -> int:
@@ -23,7 +25,8 @@ def run(settings: list[str]) -> int:
     say(f"booting Xen, xenstore={variant.xenstore}; a few seconds ...")
     with Lab(out=folder).boot(variant, on_event=lambda event: say(f"  {event['what']}")) as session:
         print(WELCOME, flush=True)
-        _connect(session)
+        with Door(session):
+            _connect(session)
         say(f"powering off; logs: {folder}")
     return 0
 

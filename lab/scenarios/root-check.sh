@@ -6,6 +6,8 @@
 #   phase UNIT PHASE              root says that UNIT is in this phase
 #   injected UNIT FAULT           the last incident of UNIT is tied to this injected fault
 #   alive UNIT                    the timers of UNIT run
+#   noted UNIT CAUSE              some incident of UNIT, or something noted of it, has this cause
+#   told UNIT TEXT                the last incident of UNIT has this in its cause or detail
 #   set UNIT                      UNIT is well and works with both backups
 history() { ppvmm history --json - 2>/dev/null | tr -d '\n' | sed 's/"id":/\n&/g'; }
 last() { history | grep "\"unit\": \"$1\"" | grep -v '"outcome": "noted"' | tail -n 1; }
@@ -20,6 +22,8 @@ ask() {
     well) line=$(status "$2"); has "$line" '"state": "ready"' && has "$line" '"phase": "watching"' && has "$line" '"health": "working"' ;;
     phase) has "$(status "$2")" "\"phase\": \"$3\"" ;;
     set) ask well "$2" && [ "$(ppvmm status | grep -c "^$2-backup-.* backup  *watching  *working")" = 2 ] ;;
+    noted) has "$(history | grep "\"unit\": \"$2\"")" "\"cause\": \"$3\"" ;;
+    told) has "$(last "$2")" "$3" ;;
     alive) now=$(timers "$2"); [ -n "$now" ] && [ "$now" != "$before" ] ;;
   esac
 }

@@ -1,5 +1,7 @@
 """Tests of the lab's own parts that need no machine: archives, libraries, results, consoles, scenarios."""
 
+import contextlib
+import io
 import subprocess
 import tempfile
 import types
@@ -7,13 +9,47 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from ppvmm import elf, packages, results, scenario
+from ppvmm import door, elf, packages, results, scenario
 from ppvmm.consoles import Consoles
 from ppvmm.cpio import Archive
 from ppvmm.network import Network
 from ppvmm.qemu import Variant, command_line
 from ppvmm.reports import Reports
 from ppvmm.term import UserError
+
+
+class DoorTest(unittest.TestCase):
+    class Host:
+        """Says what it was asked to run."""
+
+        def run(self, command, _limit):
+            if "ended" in command:
+                raise UserError("the machine ended")
+            return types.SimpleNamespace(code=3, out=f"{command}\n", err="a word\n")
+
+    def _knock(self, words, place):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = door.knock(words, place)
+        return code, out.getvalue(), err.getvalue()
+
+    def test_commands_reach_the_running_host(self):
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "door"
+            self.assertIsNone(door.knock(["status"], place))
+            with door.Door(self.Host(), place):
+                self.assertEqual(self._knock(["inject", "a b", "wild-rip"], place),
+                                 (3, "ppvmm inject 'a b' wild-rip\n", "a word\n"))
+                self.assertEqual(self._knock(["ended"], place), (1, "", "ppvmm: the machine ended\n"))
+            self.assertIsNone(door.knock(["status"], place))
+
+    def test_an_old_door_does_not_close_a_newer_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "door"
+            old = door.Door(self.Host(), place)
+            with door.Door(self.Host(), place):
+                old.close()
+                self.assertEqual(self._knock(["status"], place)[0], 3)
 
 
 class ArchiveTest(unittest.TestCase):

@@ -95,6 +95,15 @@ struct Counts {
 };
 static_assert(sizeof(Counts) == 64);
 
+/// A moment on the way from entry to serving, for whoever wants to know where a rebirth's time
+/// goes.
+struct Lap {
+  std::array<char, 8> name;  ///< Not zero-terminated if it is full; empty: slot unused.
+  std::uint64_t time_ns;     ///< Xen system time.
+};
+static_assert(sizeof(Lap) == 16);
+inline constexpr std::size_t kLaps = 20;
+
 /// Written by root only; the runtime reads `ping` and leaves the rest to the image.
 struct Orders {
   std::uint32_t ping;           ///< Raised by root, then the supervisor port is notified.
@@ -220,7 +229,9 @@ struct Vitals {
   // Offset 1808.
   std::uint64_t notices_posted;  ///< Number of the newest notice.
   std::array<Notice, kNotices> notices;
-  std::uint64_t reserved4[157];
+  // Offset 2840: of this incarnation, in order.
+  std::array<Lap, kLaps> laps;
+  std::uint64_t reserved4[117];
 };
 static_assert(offsetof(Vitals, counts) == 128);
 static_assert(offsetof(Vitals, progress) == 256);
@@ -230,6 +241,7 @@ static_assert(offsetof(Vitals, origin) == 1408);
 static_assert(offsetof(Vitals, survivors_used) == 1768);
 static_assert(offsetof(Vitals, command) == 1784);
 static_assert(offsetof(Vitals, notices_posted) == 1808);
+static_assert(offsetof(Vitals, laps) == 2840);
 static_assert(sizeof(Vitals) == kPageBytes);
 
 /// The whole region as it lies in memory.

@@ -106,6 +106,7 @@ void next_life() {
   page.verdict = abi::Verdict::none;
   page.progress = {};
   page.counts = {};
+  page.laps = {};
 }
 
 void run_constructors() {
@@ -121,7 +122,9 @@ void run_constructors() {
   console::set_up();
   events::set_up(reborn);
   time::set_up();
+  vitals::lap("set up");
   grants::set_up(reborn);
+  vitals::lap("grants");
   events::set_up_supervisor(reborn);
   run_constructors();
 
@@ -136,6 +139,7 @@ void run_constructors() {
     console::set_threshold(static_cast<Level>(std::min<std::uint64_t>(*level, 3)));
   }
   self_check();
+  vitals::lap("checked");
   ppvmm_main(start);
   power_off();
 }

@@ -59,6 +59,8 @@ void die(const Trap& trap) {
   std::atomic_signal_fence(std::memory_order_seq_cst);
   fault.kind = trap.kind;
   page.state = abi::LifeState::dead;
+  // Root may have us running again before the next line; it knows all that the log would say.
+  if (page.supervisor_port != 0) events::notify(page.supervisor_port);
 
   // A second trap finds the record of the first complete but for this line.
   if (trap.kind != abi::FaultKind::nested_trap) {
@@ -66,7 +68,6 @@ void die(const Trap& trap) {
         " error=", Hex{trap.error_code}, " rip=", Hex{trap.rip}, " rsp=", Hex{trap.rsp},
         " cr2=", Hex{trap.cr2}, " ", trap.message);
   }
-  if (page.supervisor_port != 0) events::notify(page.supervisor_port);
   shut_down(SHUTDOWN_crash);
 }
 

@@ -28,7 +28,7 @@ bool Backup::checkpoint_due() const {
   if (tail_.position - checkpointed_.position > region_.geometry().log_bytes / 2) return true;
   const std::uint64_t records = tail_.sequence - checkpointed_.sequence;
   const std::uint64_t nodes = replica_.machine().statistics().nodes;
-  return records >= std::max(policy_.min_records, nodes * policy_.records_per_node);
+  return records >= std::max(policy_.min_records, nodes / policy_.nodes_per_record);
 }
 
 void Backup::rest() {

@@ -50,6 +50,10 @@ class Primary {
   /// After a rebirth, once for every seat: the ring page of `domid`, which is mapped again. Finds
   /// out what has happened on it and goes on from there. False: no such seat.
   bool adopt(DomId domid, SharedMemory page);
+  /// Takes every whole request that waits in a ring and answers none of them, ever: what a XenStore
+  /// does that is begun anew and keeps no account of its clients' rings. For comparisons (root's
+  /// policy `xoar`), after all rings were adopted. Returns how many were lost.
+  std::uint64_t lose_requests();
   /// The domain's ring may have work. Unknown domains are ignored.
   void kick(DomId domid);
   /// Serves kicked domains in turn, one request each, `budget` requests in all.

@@ -111,6 +111,30 @@ Primary::Turn Primary::take_input(Link& one, Seat& seat) {
   return read ? take_read(one, seat, event) : take_logged(one, event);
 }
 
+std::uint64_t Primary::lose_requests() {
+  std::uint64_t lost = 0;
+  for (Link& one : links_) {
+    Seat* const seat = replica_.ledger().find(one.domid);
+    // One of which a part was taken is in the log, and cannot be lost any more.
+    if (seat == nullptr || one.condemned != 0 || seat->missing != 0 ||
+        one.ring.reconnect_requested()) {
+      continue;
+    }
+    const std::uint32_t at = seat->ring.request_base + static_cast<std::uint32_t>(seat->in);
+    const std::uint32_t waiting = one.ring.waiting(at).value_or(0);
+    std::uint32_t whole = 0;
+    MessageHeader header;
+    while (waiting - whole >= sizeof header) {
+      one.ring.read(at + whole, std::as_writable_bytes(std::span{&header, 1}));
+      if (header.length > waiting - whole - sizeof header) break;
+      whole += static_cast<std::uint32_t>(sizeof header) + header.length;
+      ++lost;
+    }
+    if (whole != 0) publish(one, *seat, {}, whole, 0);
+  }
+  return lost;
+}
+
 Primary::Turn Primary::half(const Link& one, std::uint32_t waiting) {
   if (waiting != 0 && std::ranges::find(halves_, one.domid) == halves_.end()) {
     halves_.push_back(one.domid);

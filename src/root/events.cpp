@@ -71,4 +71,17 @@ Result<std::optional<Events::Port>> Events::wait(std::chrono::milliseconds limit
   return static_cast<Port>(port);
 }
 
+Result<std::optional<Events::Port>> Events::take() {
+  pollfd waited{.fd = xenevtchn_fd(handle_), .events = POLLIN, .revents = 0};
+  if (poll(&waited, 1, 0) <= 0) return std::nullopt;
+  const auto port = xenevtchn_pending(handle_);
+  if (port < 0) return failed("read the port that fired");
+  return static_cast<Port>(port);
+}
+
+void Events::listen(Port port) {
+  // Fails for a port that is not ours any more, which nobody listens to.
+  static_cast<void>(xenevtchn_unmask(handle_, port));
+}
+
 }  // namespace ppvmm::root

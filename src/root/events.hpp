@@ -33,6 +33,9 @@ class Events {
   [[nodiscard]] int descriptor() const;
   /// The next port that fired, or nothing after `limit`. It may fire again at once.
   [[nodiscard]] Result<std::optional<Port>> wait(std::chrono::milliseconds limit);
+  /// The next port that fired, if one did. It fires again only after listen().
+  [[nodiscard]] Result<std::optional<Port>> take();
+  void listen(Port port);
 
  private:
   Events() = default;

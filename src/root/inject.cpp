@@ -272,7 +272,7 @@ Result<void> Injector::scout(const Request& request, Dice& dice) {
   if (target_of(request.fault) != Target::memory || request.address) return {};
   const Where where = request.where.value_or(default_where(request.fault));
   if (where != Where::heap && where != Where::log && where != Where::checkpoint &&
-      where != Where::tree) {
+      where != Where::tree && where != Where::digest) {
     return {};
   }
   auto found = ground(where, dice);
@@ -321,11 +321,14 @@ Result<Injection> Injector::inject(const Request& request, Dice& dice,
   if (request.fault == FaultType::lose_event) return lose_event(limit);
   if (!stops_first(request.fault)) return kill_supervisor();
 
-  if (const auto seen = scout(request, dice); !seen) return std::unexpected(seen.error());
+  if (!scouted_) {
+    if (const auto seen = scout(request, dice); !seen) return std::unexpected(seen.error());
+  }
   if (const auto reached = reach(request.moment, limit); !reached) {
     return std::unexpected(reached.error());
   }
   auto done = act(request, dice);
+  scouted_.reset();
   const bool stays = done && request.fault == FaultType::pause;
   const bool gone = done && request.fault == FaultType::destroy;
   if (!stays && !gone) {
@@ -368,6 +371,7 @@ Result<std::vector<Stretch>> Injector::ground(Where where, Dice& dice) {
     case Where::log:
     case Where::checkpoint:
     case Where::tree:
+    case Where::digest:
       break;
   }
   auto memory = GuestMemory::open(*xen_, victim_.domid);
@@ -375,6 +379,7 @@ Result<std::vector<Stretch>> Injector::ground(Where where, Dice& dice) {
   const auto pages = heap(*memory);
   if (where == Where::heap) return used_page(*memory, pages, dice);
   if (where == Where::tree) return tree_ground(*memory, pages);
+  if (where == Where::digest) return digest_ground(*memory, pages);
   return region_ground(*memory, pages, where);
 }
 

@@ -53,6 +53,11 @@ class Injector {
   Injector(const Xen& xen, Victim victim, std::optional<int> supervisor)
       : xen_(&xen), victim_(victim), supervisor_(supervisor) {}
 
+  /// Looks for the ground of `request` already now, if that is one that has to be searched for: a
+  /// drill that waits for a moment shall not have to search when it comes. The next inject() uses
+  /// what was found.
+  [[nodiscard]] Result<void> scout(const Request& request, Dice& dice);
+
   /// Carries out one fault. `limit` bounds the wait for its moment.
   [[nodiscard]] Result<Injection> inject(const Request& request, Dice& dice,
                                          std::chrono::milliseconds limit);
@@ -62,7 +67,6 @@ class Injector {
 
  private:
   [[nodiscard]] Result<void> reach(Moment moment, std::chrono::milliseconds limit) const;
-  [[nodiscard]] Result<void> scout(const Request& request, Dice& dice);
   [[nodiscard]] Result<Injection> act(const Request& request, Dice& dice);
   [[nodiscard]] Result<Injection> change_memory(const Request& request, Dice& dice);
   [[nodiscard]] Result<Injection> change_register(const Request& request, Dice& dice);

@@ -39,6 +39,18 @@ std::optional<Geometry> geometry_at(std::span<const std::byte> bytes) {
   return replication::valid(found) ? std::optional(found) : std::nullopt;
 }
 
+/// The replica's region that lies in `pages`: where, and how large its parts are.
+std::optional<std::pair<std::uint64_t, Geometry>> find_region(GuestMemory& memory,
+                                                              std::span<const Stretch> pages) {
+  std::optional<std::pair<std::uint64_t, Geometry>> region;
+  memory.visit(pages, [&](std::uint64_t va, std::span<const std::byte> bytes) {
+    for (std::size_t at = 0; at < bytes.size() && !region; at += kPageSize) {
+      if (const auto geometry = geometry_at(bytes.subspan(at))) region = {va + at, *geometry};
+    }
+  });
+  return region;
+}
+
 /// Only what was written: a flip in a page of zeroes meets nothing.
 std::vector<Stretch> written(GuestMemory& memory, const Stretch& range) {
   std::vector<Stretch> found;
@@ -93,12 +105,7 @@ Result<std::vector<Stretch>> used_page(GuestMemory& memory, std::span<const Stre
 Result<std::vector<Stretch>> region_ground(GuestMemory& memory, std::span<const Stretch> pages,
                                            Where where) {
   std::vector<Stretch> found;
-  std::optional<std::pair<std::uint64_t, Geometry>> region;
-  memory.visit(pages, [&](std::uint64_t va, std::span<const std::byte> bytes) {
-    for (std::size_t at = 0; at < bytes.size() && !region; at += kPageSize) {
-      if (const auto geometry = geometry_at(bytes.subspan(at))) region = {va + at, *geometry};
-    }
-  });
+  const auto region = find_region(memory, pages);
   if (!region) return refused("no replica's region was found in its memory");
   const auto& [base, geometry] = *region;
   if (where == Where::log) {
@@ -123,6 +130,30 @@ Result<std::vector<Stretch>> tree_ground(GuestMemory& memory, std::span<const St
     }
   });
   if (found.empty()) return refused("no node of a XenStore tree was found in its memory");
+  return found;
+}
+
+Result<std::vector<Stretch>> digest_ground(GuestMemory& memory, std::span<const Stretch> pages) {
+  const auto region = find_region(memory, pages);
+  if (!region) return refused("no replica's region was found in its memory");
+  std::array<replication::Digest, replication::kDigests> published{};
+  const auto bytes = std::as_writable_bytes(std::span{published});
+  if (const auto read = memory.read(region->first + replication::kDigestsOffset, bytes); !read) {
+    return std::unexpected(read.error());
+  }
+  const auto newest = std::ranges::max_element(published, {}, &replication::Digest::sequence);
+  if (newest->sequence == 0) return refused("its region holds no digest yet");
+  const std::uint64_t end = region->first + replication::region_bytes(region->second);
+  std::vector<Stretch> found;
+  memory.visit(pages, [&](std::uint64_t va, std::span<const std::byte> page) {
+    for (std::size_t at = 0; at < page.size(); at += sizeof(std::uint64_t)) {
+      if (va + at >= region->first && va + at < end) continue;
+      if (std::memcmp(page.data() + at, &newest->digest, sizeof newest->digest) == 0) {
+        found.push_back({va + at, sizeof newest->digest});
+      }
+    }
+  });
+  if (found.empty()) return refused("what it published last is nowhere in its memory");
   return found;
 }
 

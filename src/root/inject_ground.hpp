@@ -33,4 +33,9 @@ namespace ppvmm::root::inject {
 [[nodiscard]] Result<std::vector<Stretch>> tree_ground(GuestMemory& memory,
                                                        std::span<const Stretch> pages);
 
+/// The word in which a backup counts the digest of its tree: everything in `pages`, outside its
+/// region, that equals the newest digest that it published there.
+[[nodiscard]] Result<std::vector<Stretch>> digest_ground(GuestMemory& memory,
+                                                         std::span<const Stretch> pages);
+
 }  // namespace ppvmm::root::inject

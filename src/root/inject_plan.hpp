@@ -47,8 +47,9 @@ enum class Where : std::uint8_t {
   log,         ///< Log of a replica's region (replication/layout.hpp).
   checkpoint,  ///< Checkpoints of a replica's region.
   tree,        ///< Names and values of the store's nodes, found by their text.
+  digest,      ///< What a backup counts as its tree's digest, found by what it published of it.
 };
-inline constexpr std::size_t kGrounds = 11;
+inline constexpr std::size_t kGrounds = 12;
 
 /// When, as seen by the unikernel.
 enum class Moment : std::uint8_t {

@@ -53,6 +53,8 @@ Result<Microreboot> Microreboot::prepare(const Xen& xen, const Image& image,
     ready.ranges_.push_back({std::move(*mapping), std::move(pristine),
                              range.access == abi::RangeAccess::read_write, range.va});
   }
+  // Taken beforehand; without it the repair itself asks.
+  if (auto vcpu = xen.vcpu_state(built.domid)) ready.vcpu_ = std::move(*vcpu);
   return ready;
 }
 
@@ -93,20 +95,26 @@ void Microreboot::quiet_events(std::optional<std::uint32_t> supervisor_port) con
   clear_bit(vcpu.evtchn_pending_sel, word);
 }
 
+Result<void> Microreboot::set_entry() {
+  if (vcpu_ && xen_->set_entry(domid_, entry_, *vcpu_)) return {};
+  auto now = xen_->vcpu_state(domid_);
+  if (!now) return std::unexpected(now.error());
+  vcpu_ = std::move(*now);
+  return xen_->set_entry(domid_, entry_, *vcpu_);
+}
+
 Result<void> Microreboot::go_on(const abi::Vitals& before, std::optional<Events::Port> link,
-                                Events& events) const {
+                                Events& events) {
   quiet_events(link ? std::optional(before.supervisor_port) : std::nullopt);
-  if (const auto set = xen_->set_entry(domid_, entry_); !set) return set;
-  const auto facts = xen_->domain(domid_);
-  if (!facts) return refused("the domain went away during its microreboot");
-  if (facts->shut_down) {
-    if (const auto on = xen_->resume(domid_); !on) return on;
-  }
+  if (const auto set = set_entry(); !set) return set;
+  // To one that has not shut down it does nothing, and to ask first costs as much.
+  if (const auto on = xen_->resume(domid_); !on) return on;
   return link ? events.notify(*link) : Result<void>{};
 }
 
 /// Pauses are counted: whoever stopped the vCPU from outside, once or several times, is overruled.
-Result<void> Microreboot::let_run() const {
+Result<void> Microreboot::let_run(bool held) const {
+  if (!held) return xen_->unpause(domid_);
   constexpr int kMostPauses = 64;
   for (int i = 0; i < kMostPauses; ++i) {
     if (auto on = xen_->unpause(domid_); !on) return on;
@@ -117,7 +125,8 @@ Result<void> Microreboot::let_run() const {
 }
 
 Result<MicrorebootReport> Microreboot::enter(abi::FaultKind cause, VitalsView& vitals,
-                                             Events& events, std::optional<Events::Port> link) {
+                                             Events& events, std::optional<Events::Port> link,
+                                             bool held) {
   const std::uint64_t begin = now_ns();
   if (const auto done = xen_->pause(domid_); !done) return std::unexpected(done.error());
   const std::uint64_t paused = now_ns();
@@ -126,7 +135,7 @@ Result<MicrorebootReport> Microreboot::enter(abi::FaultKind cause, VitalsView& v
   const RestoredPages changed = restore();
   const std::uint64_t restored = now_ns();
   if (const auto done = go_on(before, link, events); !done) return std::unexpected(done.error());
-  if (const auto done = let_run(); !done) return std::unexpected(done.error());
+  if (const auto done = let_run(held); !done) return std::unexpected(done.error());
   const std::uint64_t entered = now_ns();
   return MicrorebootReport{.pause_ns = paused - begin,
                            .restore_ns = restored - paused,
@@ -140,7 +149,7 @@ Result<MicrorebootReport> Microreboot::run(abi::FaultKind cause, VitalsView& vit
                                            std::optional<Events::Port> link,
                                            std::chrono::milliseconds limit) {
   const std::uint32_t before = vitals.incarnation();
-  auto report = enter(cause, vitals, events, link);
+  auto report = enter(cause, vitals, events, link, true);
   if (!report) return report;
   const std::uint64_t entered = now_ns();
   const auto ready = wait_ready(*xen_, domid_, vitals, before, events, limit);

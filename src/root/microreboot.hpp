@@ -51,9 +51,11 @@ class Microreboot {
   [[nodiscard]] Result<MicrorebootReport> run(abi::FaultKind cause, VitalsView& vitals,
                                               Events& events, std::optional<Events::Port> link,
                                               std::chrono::milliseconds limit);
-  /// The same without waiting: returns when the domain runs again at its re-entry point.
+  /// The same without waiting: returns when the domain runs again at its re-entry point. `held`:
+  /// somebody else may have paused it, which is to be overruled.
   [[nodiscard]] Result<MicrorebootReport> enter(abi::FaultKind cause, VitalsView& vitals,
-                                                Events& events, std::optional<Events::Port> link);
+                                                Events& events, std::optional<Events::Port> link,
+                                                bool held);
 
   /// Compares the next `pages` pages that nobody may write with the image, going round; says where
   /// the first damage is, as an address of the unikernel.
@@ -71,14 +73,17 @@ class Microreboot {
       : xen_(&xen), domid_(domid), entry_(entry), shared_info_(std::move(shared_info)) {}
   [[nodiscard]] RestoredPages restore() const;
   void quiet_events(std::optional<std::uint32_t> supervisor_port) const;
+  [[nodiscard]] Result<void> set_entry();
   [[nodiscard]] Result<void> go_on(const abi::Vitals& before, std::optional<Events::Port> link,
-                                   Events& events) const;
-  [[nodiscard]] Result<void> let_run() const;
+                                   Events& events);
+  [[nodiscard]] Result<void> let_run(bool held) const;
 
   const Xen* xen_;
   DomId domid_;
   EntryPoint entry_;
   Mapping shared_info_;
+  /// The vCPU as it was when it was last asked for: what of it matters to a re-entry never changes.
+  std::optional<VcpuState> vcpu_;
   std::vector<Range> ranges_;
   std::size_t scrubbed_{};  ///< Pages gone round so far, over all ranges that nobody may write.
 };

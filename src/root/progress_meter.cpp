@@ -9,7 +9,8 @@
 namespace ppvmm::root {
 namespace {
 
-constexpr std::chrono::microseconds kLookAgain{100};
+// More often, and the looking itself would slow down what it waits for.
+constexpr std::chrono::microseconds kLookAgain{1000};
 
 std::uint64_t in_ns(std::chrono::milliseconds time) {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 #include "root/xen_headers.hpp"
@@ -147,11 +148,19 @@ Result<void> Xen::resume(DomId domid) const {
   return {};
 }
 
-Result<void> Xen::set_entry(DomId domid, const EntryPoint& entry) const {
+Result<VcpuState> Xen::vcpu_state(DomId domid) const {
   vcpu_guest_context_any_t context{};
   if (xc_vcpu_getcontext(control_, domid, 0, &context) != 0) {
     return failed(of("read the vCPU context of", domid));
   }
+  const auto bytes = std::as_bytes(std::span(&context, 1));
+  return VcpuState{{bytes.begin(), bytes.end()}};
+}
+
+Result<void> Xen::set_entry(DomId domid, const EntryPoint& entry, const VcpuState& as) const {
+  vcpu_guest_context_any_t context{};
+  if (as.bytes.size() != sizeof context) return refused("that is no state of a vCPU");
+  std::memcpy(&context, as.bytes.data(), sizeof context);
   auto& cpu = context.x64;
   constexpr std::uint64_t kInterruptsEnabled = 1U << 9U;
   cpu.user_regs = {};

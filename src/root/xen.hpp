@@ -51,6 +51,11 @@ struct EntryPoint {
   std::uint64_t rsi{};
 };
 
+/// What Xen keeps of a vCPU, as Xen itself writes it (public/arch-x86/xen.h, vcpu_guest_context).
+struct VcpuState {
+  std::vector<std::byte> bytes;
+};
+
 /// Pages of another domain, mapped here until the object goes. Movable, not copyable.
 class Mapping {
  public:
@@ -95,9 +100,13 @@ class Xen {
   [[nodiscard]] Result<void> destroy(DomId domid) const;
   /// Takes the shutdown state back, so that the vCPUs may run again. Nothing else is touched.
   [[nodiscard]] Result<void> resume(DomId domid) const;
+  /// vCPU 0 as it is now.
+  [[nodiscard]] Result<VcpuState> vcpu_state(DomId domid) const;
   /// Makes vCPU 0 of a paused PV domain go on at `entry`: kernel mode, no pending trap handlers or
-  /// callbacks; page tables, GDT and LDT stay (Xen refuses to change them, arch_set_info_guest).
-  [[nodiscard]] Result<void> set_entry(DomId domid, const EntryPoint& entry) const;
+  /// callbacks. `as`: taken at any time of this domain's life; its page tables, GDT and LDT must
+  /// still be the vCPU's, else Xen refuses (arch_set_info_guest).
+  [[nodiscard]] Result<void> set_entry(DomId domid, const EntryPoint& entry,
+                                       const VcpuState& as) const;
   /// The instruction pointer of vCPU 0, for diagnosis.
   [[nodiscard]] Result<std::uint64_t> instruction_pointer(DomId domid) const;
 

@@ -11,13 +11,19 @@
 #include <span>
 #include <utility>
 
+#include "root/scheduler.hpp"
+
 namespace ppvmm::root::daemon {
 namespace {
 
 constexpr std::uint64_t kNsPerMs = 1'000'000;
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-/// While a repair is under way: what is waited for mostly announces itself.
-constexpr std::uint64_t kBusyPace = kNsPerMs / 2;
+/// While a repair is under way: what is waited for announces itself, but for the end of a domain.
+/// Looking takes processor time from whoever is to be repaired.
+constexpr std::uint64_t kBusyPace = 2 * kNsPerMs;
+constexpr std::uint64_t kPollPace = kNsPerMs / 2;
+/// Consoles and records wait for the end of a repair, but not longer than this.
+constexpr std::uint64_t kChoresPace = 20 * kNsPerMs;
 /// Files and metrics are brought up to date this often, and never in the middle of a repair.
 constexpr std::uint64_t kBooksPace = 20 * kNsPerMs;
 /// The supervisor asks for little; a loop longer than this is a mistake of ours, not work.
@@ -59,6 +65,9 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string state_d
   // the moment that domain is destroyed. Another daemon may hold the port: then looking must do.
   if (const auto bound = daemon->events_.bind_domain_exceptions(); !bound) {
     daemon->say("domain deaths are only seen by looking: " + bound.error().text());
+  }
+  if (const auto set = wake_at_once(daemon->xen_); !set) {
+    daemon->say("the scheduler is left as it is: " + set.error().text());
   }
   if (const auto loaded = daemon->history_file_.load(daemon->history_); !loaded) {
     return std::unexpected(loaded.error());
@@ -176,6 +185,8 @@ Result<void> Daemon::run(const volatile std::sig_atomic_t& stop) {
     take_events();
     look();
     carry_out();
+    word_faults();
+    if (!supervisor_.busy() || now_ns_ - last_chores_ns_ >= kChoresPace) do_chores();
     const auto to_control = std::span(waited_).subspan(2);
     if (std::ranges::any_of(to_control, fired)) {
       control_.serve([this](const auto& question) { return answer(question); });
@@ -184,6 +195,7 @@ Result<void> Daemon::run(const volatile std::sig_atomic_t& stop) {
     scrub();
     if (now_ns_ - last_books_ns_ >= kBooksPace) keep_books();
   }
+  do_chores();
   keep_books();
   return {};
 }
@@ -196,8 +208,10 @@ void Daemon::wait() {
   // At real-time priority it must not eat the processor, however slow that is: a turn is followed
   // by a rest of several times its length, and of its own length while there is a repair.
   constexpr std::uint64_t kRest = 6;
-  const std::uint64_t pace = supervisor_.busy() ? std::max(kBusyPace, last_turn_ns_)
-                                                : std::max(config_.pace_ns, kRest * last_turn_ns_);
+  const std::uint64_t pace = supervisor_.must_poll() ? std::max(kPollPace, last_turn_ns_)
+                             : supervisor_.busy()
+                                 ? std::max(kBusyPace, kRest * last_turn_ns_)
+                                 : std::max(config_.pace_ns, kRest * last_turn_ns_);
   const timespec limit{.tv_sec = static_cast<time_t>(pace / kNsPerSecond),
                        .tv_nsec = static_cast<long>(pace % kNsPerSecond)};
   // A signal only means that `stop` may be set now.
@@ -206,10 +220,16 @@ void Daemon::wait() {
 
 void Daemon::take_events() {
   while (fired(waited_[0])) {
-    const auto port = events_.wait(std::chrono::milliseconds(0));
+    const auto port = events_.take();
     if (!port || !*port) break;
-    for (const auto& [id, handle] : handles_) {
-      if (handle->owns(**port)) log_console(*handle);
+    const auto talks = std::ranges::find_if(
+        handles_, [&](const auto& entry) { return entry.second->talks_at(**port); });
+    // A console is listened to again when it has been read: each line of a unikernel that is just
+    // coming back would wake us, at its expense.
+    if (talks != handles_.end()) {
+      talking_.insert(talks->first);
+    } else {
+      events_.listen(**port);
     }
   }
   if (!fired(waited_[1])) return;
@@ -225,12 +245,27 @@ void Daemon::look() {
   const std::uint64_t elapsed = last_look_ns_ == 0 ? 0 : now_ns_ - last_look_ns_;
   judged_ns_ += std::min(elapsed, 2 * std::max(config_.pace_ns, kBusyPace));
   last_look_ns_ = now_ns_;
+  if (look_at_fallen()) return;
   if (must_ask()) {
     ask_xen();
     return;
   }
   for (const auto& [id, handle] : handles_)
     look_at(id, handle->facts(), judged_ns_);
+}
+
+/// Who wrote a fault record is repaired before anything else is looked at. Xen need not be asked
+/// about it: what it says would only confirm the record.
+bool Daemon::look_at_fallen() {
+  bool any = false;
+  for (const auto& [id, handle] : handles_) {
+    if (!handle->fell() || !handle->facts() || !handle->fault()) continue;
+    const bool watched = supervisor_.status(id).phase == Phase::watching;
+    if (!watched || !supervisor_.info(id).policy.detect) continue;
+    look_at(id, handle->facts(), judged_ns_);
+    any = true;
+  }
+  return any;
 }
 
 // Asking costs a hypercall through two system calls; memory that is mapped costs nothing.
@@ -273,9 +308,10 @@ void Daemon::look_at(UnitId id, const std::optional<DomainFacts>& facts, std::ui
   const Observation seen = handle.look(facts, now);
   supervisor_.observe(id, seen);
   if (seen.state == abi::LifeState::dead && supervisor_.status(id).incident == 0) {
-    std::uint64_t fault_ns = 0;
-    std::string text = handle.fault_text(fault_ns);
-    supervisor_.describe(id, std::move(text), fault_ns);
+    if (const auto fault = handle.fault()) {
+      supervisor_.describe(id, {}, handle.to_dom0(fault->time_ns));
+      unworded_.insert_or_assign(id, *fault);
+    }
   }
   std::uint64_t gap = 0;
   const auto notices = handle.take_notices(gap);
@@ -285,9 +321,34 @@ void Daemon::look_at(UnitId id, const std::optional<DomainFacts>& facts, std::ui
     lost_notices_ += gap;
     history_.note(handle.record().name, "notices lost", fmt::format("{} of them", gap), now_ns());
   }
-  // Remembered before they are forgotten: a root that starts again must not act on them twice.
-  if (!notices.empty()) {
-    if (const auto saved = registry_.save(handle.record()); !saved) say(saved.error().text());
+  // Which ones were seen is written down soon, so that a root that starts again does not act on
+  // them twice; not now, when somebody may be waiting for a repair. Twice would be a repair too
+  // many.
+  if (!notices.empty()) unsaved_.insert(id);
+}
+
+/// To find the name of an address takes longer than to begin a repair.
+void Daemon::word_faults() {
+  for (const auto& [id, fault] : std::exchange(unworded_, {})) {
+    const auto handle = handles_.find(id);
+    if (handle == handles_.end()) continue;
+    supervisor_.describe(id, handle->second->words_of(fault),
+                         handle->second->to_dom0(fault.time_ns));
+  }
+}
+
+void Daemon::do_chores() {
+  last_chores_ns_ = now_ns_;
+  for (const UnitId id : std::exchange(talking_, {})) {
+    if (const auto handle = handles_.find(id); handle != handles_.end())
+      log_console(*handle->second);
+  }
+  for (const UnitId id : std::exchange(unsaved_, {})) {
+    const auto handle = handles_.find(id);
+    if (handle == handles_.end()) continue;
+    if (const auto saved = registry_.save(handle->second->record()); !saved) {
+      say(saved.error().text());
+    }
   }
 }
 
@@ -313,6 +374,7 @@ void Daemon::carry_out() {
           const UnitInfo& info = supervisor_.info(action.unit);
           handle.record().place = info.place;
           handle.record().rebuilding = info.rebuilding;
+          unsaved_.erase(action.unit);
           if (const auto saved = registry_.save(handle.record()); !saved) {
             say(saved.error().text());
           }

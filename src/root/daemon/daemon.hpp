@@ -51,6 +51,9 @@ class Daemon {
   void take_events();
   [[nodiscard]] static bool fired(const pollfd& waited) { return waited.revents != 0; }
   void look();
+  [[nodiscard]] bool look_at_fallen();
+  void word_faults();
+  void do_chores();
   [[nodiscard]] bool must_ask();
   void ask_xen();
   void look_at(UnitId id, const std::optional<DomainFacts>& facts, std::uint64_t now);
@@ -78,6 +81,11 @@ class Daemon {
   std::map<std::uint64_t, std::weak_ptr<const Image>> images_;
   std::map<std::string, std::string> refused_;  ///< Records that could not be adopted, and why.
   std::set<std::uint64_t> counted_;             ///< Incidents whose end the metrics know.
+  // What need not be done before a repair.
+  std::map<UnitId, abi::Fault> unworded_;  ///< Faults that the history has no words for yet.
+  std::set<UnitId> talking_;               ///< Their consoles have to be read.
+  std::set<UnitId> unsaved_;               ///< Their records have changed.
+  std::uint64_t last_chores_ns_{};
   int inotify_{-1};
   std::vector<pollfd> waited_;  ///< Events, inotify, then whatever Control asked for.
   std::uint64_t started_ns_{};

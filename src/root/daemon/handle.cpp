@@ -8,6 +8,7 @@
 
 #include "root/observe.hpp"
 #include "root/rebuild.hpp"
+#include "root/scheduler.hpp"
 #include "root/xen_headers.hpp"
 
 namespace ppvmm::root::daemon {
@@ -57,6 +58,10 @@ Result<void> Handle::take_hold() {
   vitals_ = std::move(*vitals);
   reboot_ = std::move(*reboot);
   shared_info_ = std::move(*shared);
+  // Mapped before it is needed: when there is a fault to date, time is short.
+  if (auto clock = XenClock::map(*xen_, record_.built.domid)) clock_ = std::move(*clock);
+  // Under another scheduler everything works, only slower; the daemon has said so.
+  static_cast<void>(favour(*xen_, record_.built.domid));
   link_up();
   return {};
 }
@@ -152,13 +157,17 @@ std::vector<NoticeSeen> Handle::take_notices(std::uint64_t& gap) {
   return fresh;
 }
 
-std::string Handle::fault_text(std::uint64_t& fault_ns) {
-  fault_ns = 0;
-  if (!vitals_) return {};
+std::optional<abi::Fault> Handle::fault() const {
+  if (!vitals_) return std::nullopt;
   const abi::Vitals page = vitals_->page();
   const abi::Fault& fault = page.fault;
-  if (fault.kind == abi::FaultKind::none || fault.incarnation != page.incarnation) return {};
-  fault_ns = to_dom0(fault.time_ns);
+  if (fault.kind == abi::FaultKind::none || fault.incarnation != page.incarnation) {
+    return std::nullopt;
+  }
+  return fault;
+}
+
+std::string Handle::words_of(const abi::Fault& fault) const {
   std::string text(root::name_of(fault.kind));
   if (fault.kind == abi::FaultKind::trap || fault.kind == abi::FaultKind::nested_trap) {
     text += fmt::format(" {}", fault.vector);
@@ -190,7 +199,11 @@ Acted Handle::microreboot(const Action& action) {
     }
   }
   vitals_->order_words(action.words);
-  auto report = reboot_->enter(action.cause, *vitals_, *events_, link_);
+  // One that wrote a fault record was not held by anybody at that time.
+  const bool held_by_others = action.cause == abi::FaultKind::hang ||
+                              action.cause == abi::FaultKind::hard ||
+                              action.cause == abi::FaultKind::none;
+  auto report = reboot_->enter(action.cause, *vitals_, *events_, link_, held_by_others);
   if (!report) return not_done(report.error());
   reboot_report_ = *report;
   return done();
@@ -239,6 +252,7 @@ std::optional<std::uint64_t> Handle::scrub(std::size_t pages) {
 
 std::string Handle::take_console() {
   if (!console_) return {};
+  if (console_port_) events_->listen(*console_port_);
   std::string text = console_->take();
   if (!text.empty() && console_port_) static_cast<void>(events_->notify(*console_port_));
   return text;

@@ -47,8 +47,12 @@ class Handle {
   void tolerate_pause(std::uint64_t until_ns) { tolerate_until_ns_ = until_ns; }
   /// Notices that came since the last call, oldest first, on this clock; `gap` counts lost ones.
   [[nodiscard]] std::vector<NoticeSeen> take_notices(std::uint64_t& gap);
-  /// The fault record in words, if there is one of this life, and when it was written.
-  [[nodiscard]] std::string fault_text(std::uint64_t& fault_ns);
+  /// Does its page say that it ended itself? Cheap: reads one word.
+  [[nodiscard]] bool fell() const { return vitals_ && vitals_->state() == abi::LifeState::dead; }
+  /// The fault record, if there is one of this life.
+  [[nodiscard]] std::optional<abi::Fault> fault() const;
+  /// A fault record in words.
+  [[nodiscard]] std::string words_of(const abi::Fault& fault) const;
   /// Binds to the supervisor port when the unikernel offers one.
   void link_up();
 
@@ -63,10 +67,8 @@ class Handle {
   /// What stands in its console ring; empty unless root keeps the console.
   [[nodiscard]] std::string take_console();
 
-  /// A port of this unit fired?
-  [[nodiscard]] bool owns(Events::Port port) const {
-    return link_ == port || console_port_ == port;
-  }
+  /// Is this the port of its console?
+  [[nodiscard]] bool talks_at(Events::Port port) const { return console_port_ == port; }
   [[nodiscard]] const Record& record() const { return record_; }
   [[nodiscard]] Record& record() { return record_; }
   [[nodiscard]] const Image& image() const { return *image_; }

@@ -80,6 +80,11 @@ void Supervisor::observe(UnitId id, const Observation& seen) {
 
 void Supervisor::describe(UnitId id, std::string detail, std::uint64_t fault_ns) {
   Unit& unit = units_.at(id);
+  if (Incident* const open = history_->change(unit.incident)) {
+    open->detail = detail + (open->detail.empty() ? "" : "; ") + open->detail;
+    if (open->fault_ns == 0) open->fault_ns = fault_ns;
+    return;
+  }
   unit.detail = std::move(detail);
   unit.fault_ns = fault_ns;
 }
@@ -245,6 +250,11 @@ UnitStatus Supervisor::status(UnitId id) const {
           .rebuilds = unit.rebuilds,
           .pings = unit.pings,
           .incident = unit.incident};
+}
+
+bool Supervisor::must_poll() const {
+  return std::ranges::any_of(
+      units_, [](const auto& entry) { return entry.second.phase == Phase::destroying; });
 }
 
 bool Supervisor::busy() const {

@@ -121,7 +121,7 @@ class Supervisor {
   [[nodiscard]] std::optional<UnitId> find(std::string_view name) const;
 
   void observe(UnitId unit, const Observation& seen);
-  /// The fault record in words, for the incident that the next decide() may open.
+  /// The fault record in words, for the incident that is open, or that the next decide() may open.
   void describe(UnitId unit, std::string detail, std::uint64_t fault_ns);
   void notice(UnitId unit, const NoticeSeen& notice);
   /// Pages that nobody may write are not as the image has them.
@@ -135,8 +135,10 @@ class Supervisor {
 
   [[nodiscard]] const UnitInfo& info(UnitId unit) const { return units_.at(unit).info; }
   [[nodiscard]] UnitStatus status(UnitId unit) const;
-  /// Something is under way: look again soon.
+  /// Something is under way.
   [[nodiscard]] bool busy() const;
+  /// Something is under way whose end nobody announces: look again soon.
+  [[nodiscard]] bool must_poll() const;
 
  private:
   /// A command to the primary that somebody waits for.

@@ -55,6 +55,9 @@ struct AdoptOptions {
 [[nodiscard]] int status(const Common& common);
 /// What the daemon saw and did. `last`: only so many; 0: all that it keeps.
 [[nodiscard]] int history(const Common& common, std::size_t last);
+/// Waits until the daemon has found all units well for `hold_ms` on end: what has just happened to
+/// one of them may not be seen yet.
+[[nodiscard]] int await_well(const Common& common, std::uint32_t hold_ms);
 [[nodiscard]] int symbols(const Common& common, const std::string& image,
                           const std::vector<std::string>& addresses);
 [[nodiscard]] int console(const Common& common, const std::string& name, bool follow, bool peek);

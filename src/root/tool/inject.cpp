@@ -126,7 +126,7 @@ void add_inject_options(CLI::App& command, InjectOptions& options) {
       ->required();
   command.add_option("--where", options.where,
                      "Ground of a fault in memory: instruction, code, constants, data, bss, heap, "
-                     "stack, vitals, log, checkpoint, tree");
+                     "stack, vitals, log, checkpoint, tree, digest");
   command.add_option("--when", options.when, "now, work (an event waits) or running")
       ->capture_default_str();
   command.add_option("--seed", options.seed, "Of all that is left open")->capture_default_str();
@@ -164,15 +164,18 @@ int inject(const Common& common, const InjectOptions& options) {
   // A daemon is told that the victim will be stopped for a moment: that is not the fault.
   static_cast<void>(daemon::ask(
       common.state_dir, {{"op", "hold"}, {"unit", options.name}, {"ms", 2 * common.limit_ms}}));
+  Injector injector(*xen, {.domid = record->built.domid, .image = &*image}, supervisor);
+  Dice dice(options.seed);
   if (options.after != 0) {
+    if (const auto seen = injector.scout(requests.front(), dice); !seen) {
+      return complain(seen.error());
+    }
     const auto view = VitalsView::map(*xen, *image, record->built);
     if (!view) return complain(view.error());
     if (const auto on = await_progress(*view, options.after, common.limit()); !on) {
       return complain(on.error());
     }
   }
-  Injector injector(*xen, {.domid = record->built.domid, .image = &*image}, supervisor);
-  Dice dice(options.seed);
   ordered_json list = ordered_json::array();
   std::vector<std::string> lines;
   std::optional<Failure> problem;

@@ -38,6 +38,19 @@ ordered_json fault_json(const abi::Fault& fault, const SymbolTable& symbols) {
           {"backtrace", trace}};
 }
 
+/// Where the time of its last start went: microseconds from each lap to the one before.
+ordered_json laps_json(const abi::Vitals& page) {
+  ordered_json laps = ordered_json::array();
+  std::uint64_t before = page.entry_ns;
+  for (const abi::Lap& lap : page.laps) {
+    if (lap.name.front() == '\0') break;
+    const std::int64_t took = static_cast<std::int64_t>(lap.time_ns - before);
+    laps.push_back({{"name", text_of(lap.name)}, {"us", static_cast<double>(took) / 1000}});
+    before = lap.time_ns;
+  }
+  return laps;
+}
+
 ordered_json vitals_json(const abi::VitalsRegion& region, const SymbolTable& symbols) {
   const abi::Vitals& page = region.page;
   ordered_json progress = ordered_json::array();
@@ -64,6 +77,7 @@ ordered_json vitals_json(const abi::VitalsRegion& region, const SymbolTable& sym
       {"self_check", fmt::format("{:#x}", page.self_check)},
       {"survivors", page.survivors_used},
       {"survivors_fault", survivors_fault(region)},
+      {"laps", laps_json(page)},
       {"progress", progress}};
   if (page.fault.kind != abi::FaultKind::none) result["fault"] = fault_json(page.fault, symbols);
   return result;

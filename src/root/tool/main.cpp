@@ -75,6 +75,11 @@ int main(int argc, char** argv) {
                 [&] { return history(common, last); });
   sub->add_option("--last", last, "Only so many (0: all)")->capture_default_str();
 
+  std::uint32_t hold_ms = 100;
+  sub = command(app, "await-well", "Wait until all that the daemon watches is well",
+                [&] { return await_well(common, hold_ms); });
+  sub->add_option("--hold-ms", hold_ms, "And stays so for this long")->capture_default_str();
+
   std::string image;
   std::vector<std::string> addresses;
   sub = command(app, "symbols", "Name the functions at addresses of an image",

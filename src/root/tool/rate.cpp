@@ -8,7 +8,7 @@
 namespace ppvmm::root::tool {
 
 int rate(const Common& common, const std::string& name, std::uint32_t length_ms) {
-  constexpr std::chrono::microseconds kPace{300};
+  constexpr std::chrono::microseconds kPace{1000};
   const auto record = common.registry().load(name);
   if (!record) return complain(record.error());
   const auto image = Image::load(record->image_path);

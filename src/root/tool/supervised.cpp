@@ -44,7 +44,41 @@ std::vector<std::string> row_of(const Incident& incident) {
           incident.detail};
 }
 
+/// Is a unit of the daemon's status as it should be?
+bool well(const ordered_json& unit) {
+  const std::string health = unit.value("health", "");
+  return unit.value("phase", "") == "watching" && (health == "working" || health == "silent") &&
+         unit.value("member", true);
+}
+
 }  // namespace
+
+int await_well(const Common& common, std::uint32_t hold_ms) {
+  constexpr std::uint64_t kNsPerMs = 1'000'000;
+  constexpr int kPaceMs = 10;
+  const std::uint64_t end = now_ns() + common.limit_ms * kNsPerMs;
+  std::uint64_t since = 0;
+  std::string ill = "the daemon does not answer";
+  while (true) {
+    // A daemon that does not answer may just be started again.
+    const auto said = daemon::ask(common.state_dir, {{"op", "status"}});
+    const std::uint64_t now = now_ns();
+    bool all = said.has_value();
+    if (said) {
+      for (const ordered_json& unit : said->at("units")) {
+        if (well(unit)) continue;
+        all = false;
+        ill = fmt::format("{} is {}, {}", unit.value("name", "?"), unit.value("phase", "?"),
+                          unit.value("health", "?"));
+      }
+    }
+    if (!all) since = 0;
+    if (all && since == 0) since = now;
+    if (all && now - since >= hold_ms * kNsPerMs) return kDone;
+    if (now >= end) return complain({fmt::format("after {} ms {}", common.limit_ms, ill)});
+    poll(nullptr, 0, kPaceMs);
+  }
+}
 
 int history(const Common& common, std::size_t last) {
   auto said = daemon::ask(common.state_dir, {{"op", "history"}});

@@ -19,7 +19,7 @@ std::array<replication::SharedMemory, kBackups> open_all(const Settings& setting
   for (std::size_t i = 0; i < kBackups; ++i) {
     if (!settings.backups[i]) continue;
     regions[i].open(i, *settings.backups[i], settings.geometry);
-    if (regions[i].warm_up(settings.geometry)) {
+    if (regions[i].begin(settings.geometry)) {
       memories[i] = regions[i].memory();
     } else {
       kernel::log(kernel::Level::warning, "backup ", i, " grants no region");
@@ -47,6 +47,7 @@ Beginning empty_store(const store::Options& options, const Settings& settings,
 Beginning begin_life(const Settings& settings, const store::Options& options, bool later_life,
                      RemoteRegions& regions) {
   const auto memories = open_all(settings, regions);
+  kernel::vitals::lap("regions");
   auto recovery = replication::recover(memories, options);
   if (!recovery) {
     if (recovery.error() == replication::RecoveryError::nothing_there && !later_life) {

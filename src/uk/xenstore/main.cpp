@@ -1,5 +1,7 @@
 // xenstore_uk: the host's XenStore as a unikernel, and its backups. Command line: settings.hpp.
+#include <algorithm>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 #include "abi/checksum.hpp"
@@ -18,6 +20,14 @@ namespace {
 
 using namespace ppvmm;
 using xenstore::Settings;
+
+/// Root's policy `xoar`, for comparisons: a rebirth loses what was asked and not answered.
+bool lose_on_purpose() {
+  const auto& words = kernel::vitals::page().orders.words;
+  const auto length = std::ranges::find(words, '\0') - words.begin();
+  const std::string_view text(words.data(), static_cast<std::size_t>(length));
+  return kernel::find_option(text, "lose-unanswered").has_value();
+}
 
 /// What the machine may take. Replicas must agree on it, so with backups it follows from the size
 /// of a region, in which the state has to fit; the heap must hold it and the copies that a rebirth
@@ -61,6 +71,7 @@ std::uint64_t secret() {
   if (!facts) kernel::panic("Xen tells this domain nothing about others: not the XenStore domain?");
   static xenstore::RemoteRegions regions;
   auto beginning = xenstore::begin_life(settings, options_for(settings), later_life, regions);
+  kernel::vitals::lap("state");
   const bool empty = beginning.empty;
   static xenstore::Server server(settings, regions, std::move(beginning), *facts, secret());
   if (!server.watch_domains()) kernel::panic("VIRQ_DOM_EXC cannot be bound");
@@ -69,7 +80,9 @@ std::uint64_t secret() {
     server.fill_backups();
   } else {
     server.resume_guests();
+    if (lose_on_purpose()) server.lose_requests();
   }
+  kernel::vitals::lap("guests");
   server.obey();
   const kernel::task::TaskRoot service(kernel::task::scheduler(), server.serve());
   kernel::vitals::ready();

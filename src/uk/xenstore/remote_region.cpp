@@ -1,5 +1,6 @@
 #include "uk/xenstore/remote_region.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "abi/xenstore_set.hpp"
@@ -40,11 +41,19 @@ replication::SharedMemory RemoteRegion::memory() {
   return replication::SharedMemory{{run_.data(), std::size_t{run_.pages()} * kPage}, *this};
 }
 
-bool RemoteRegion::warm_up(const replication::Geometry& geometry) {
-  const std::size_t bytes = replication::log_offset(geometry) + geometry.log_bytes;
+bool RemoteRegion::begin(const replication::Geometry& geometry) {
+  const std::size_t bytes = replication::log_offset(geometry);
   if (!run_ || !run_.need(0, pages_for(bytes))) return false;
   warm_bytes_ = bytes;
   return true;
+}
+
+void RemoteRegion::warm_up(const replication::Geometry& geometry, std::uint32_t pages) {
+  const std::size_t end = replication::log_offset(geometry) + geometry.log_bytes;
+  if (!run_ || warm_bytes_ == 0 || warm_bytes_ >= end) return;
+  const std::size_t next = std::min(end, warm_bytes_ + pages * kPage);
+  const auto first = static_cast<std::uint32_t>(warm_bytes_ / kPage);
+  if (run_.need(first, pages_for(next) - first)) warm_bytes_ = next;
 }
 
 bool RemoteRegion::provide(std::size_t offset, std::size_t size) {

@@ -24,9 +24,12 @@ class RemoteRegion final : public replication::MemoryProvider {
   [[nodiscard]] bool is_open() const { return static_cast<bool>(run_); }
   /// The region, or no memory. Valid until close().
   [[nodiscard]] replication::SharedMemory memory();
-  /// Maps what is used all the time (control words, intents, log), so that no request waits for it.
-  /// False: the backup grants nothing (yet).
-  [[nodiscard]] bool warm_up(const replication::Geometry& geometry);
+  /// Maps what is used by every request (control words, intents). False: the backup grants nothing
+  /// (yet).
+  [[nodiscard]] bool begin(const replication::Geometry& geometry);
+  /// Maps the next `pages` of the log, so that later no request waits for them. For idle times:
+  /// after a rebirth under the same id all of it would take longer than the rest.
+  void warm_up(const replication::Geometry& geometry, std::uint32_t pages);
 
   bool provide(std::size_t offset, std::size_t size) override;
 

@@ -75,6 +75,11 @@ void Server::resume_guests() {
   domains_changed_ = true;
 }
 
+void Server::lose_requests() {
+  const std::uint64_t lost = primary_.lose_requests();
+  if (lost != 0) kernel::log(kernel::Level::warning, "lost on purpose: ", lost, " requests");
+}
+
 std::expected<void, kernel::events::Error> Server::watch_domains() {
   const auto port = kernel::events::bind_virq(VIRQ_DOM_EXC);
   if (!port) return std::unexpected(port.error());
@@ -182,6 +187,7 @@ void Server::notify_guests() {
   if (notifier_.empty()) return;
   notifier_.flush();
   if (!std::exchange(served_, true)) {
+    kernel::vitals::lap("serving");
     post(Notice::serving, 0, kernel::time::now() - kernel::vitals::page().entry_ns);
   }
 }

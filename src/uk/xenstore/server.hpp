@@ -41,6 +41,8 @@ class Server {
   [[nodiscard]] std::expected<void, store::IntroduceResult> attach_dom0();
   /// Later lives: goes on at the rings of all domains that were connected.
   void resume_guests();
+  /// For comparisons: what clients asked and were not answered is lost.
+  void lose_requests();
   /// Begins to hear of domains that shut down or die (VIRQ_DOM_EXC).
   [[nodiscard]] std::expected<void, kernel::events::Error> watch_domains();
   /// Fills all regions that are there, before anybody is served.

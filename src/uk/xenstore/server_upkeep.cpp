@@ -9,6 +9,9 @@
 namespace ppvmm::xenstore {
 
 void Server::idle_checks() {
+  constexpr std::uint32_t kWarmPages = 16;
+  for (RemoteRegion& region : regions_)
+    region.warm_up(settings_.geometry, kWarmPages);
   primary_.scrub(settings_.scrub_nodes);
   end_if_corrupt();
   compare_replicas();
@@ -93,7 +96,7 @@ abi::xenstore_set::Result Server::attach_backup(std::size_t index) {
   if (index >= regions_.size() || !settings_.backups[index]) return Result::no_such_backup;
   if (regions_[index].is_open() && primary_.set().is_member(index)) return Result::done;
   regions_[index].open(index, *settings_.backups[index], settings_.geometry);
-  if (!regions_[index].warm_up(settings_.geometry)) {
+  if (!regions_[index].begin(settings_.geometry)) {
     primary_.detach_region(index);
     regions_[index].close();
     return Result::not_granted;

@@ -39,7 +39,7 @@ struct Good {
     static_cast<void>(primary.connect(0, 1, 1, page.shared()));
     store::ClientRing client{*reinterpret_cast<store::RingPage*>(page.bytes().data())};
     auto backup = Backup::open(*Region::open(regions[0].shared()), {},
-                               CheckpointPolicy{.min_records = 4, .records_per_node = 0});
+                               CheckpointPolicy{.min_records = 4, .nodes_per_record = 1 << 20});
     for (std::uint32_t i = 0; i < 40; ++i) {
       const auto type = i % 5 == 4 ? store::MessageType::watch : store::MessageType::write;
       const auto request =
@@ -69,8 +69,9 @@ void patch(std::span<std::byte> memory, std::span<const std::uint8_t> patches) {
 void live_on(std::array<test::Memory, kBackups>& regions, test::Memory& page) {
   for (test::Memory& memory : regions) {
     if (auto region = Region::open(memory.shared())) {
-      if (auto backup = Backup::open(std::move(*region), {},
-                                     CheckpointPolicy{.min_records = 4, .records_per_node = 0})) {
+      if (auto backup =
+              Backup::open(std::move(*region), {},
+                           CheckpointPolicy{.min_records = 4, .nodes_per_record = 1 << 20})) {
         static_cast<void>(backup->step(1000));
         static_cast<void>(backup->scrub());
       }

@@ -31,7 +31,7 @@ enum class Loss : std::uint8_t {
 
 struct Setup {
   replication::Geometry geometry{test::kSmall};
-  replication::CheckpointPolicy checkpoints{.min_records = 16, .records_per_node = 1};
+  replication::CheckpointPolicy checkpoints{.min_records = 16, .nodes_per_record = 1};
   std::uint64_t stuck_after_ms{50};
   /// Rounds between a death and the rebirth, at most.
   std::size_t downtime{4};

@@ -51,7 +51,7 @@ class RecoveryTest : public ::testing::Test {
   void open_backups() {
     for (std::size_t i = 0; i < kBackups; ++i) {
       auto opened = Backup::open(*Region::open(memories_[i].shared()), store::Options{},
-                                 CheckpointPolicy{.min_records = 8, .records_per_node = 0});
+                                 CheckpointPolicy{.min_records = 8, .nodes_per_record = 1 << 20});
       ASSERT_TRUE(opened);
       backups_[i].emplace(std::move(*opened));
     }
@@ -105,6 +105,33 @@ TEST_F(RecoveryTest, EachRegionAloneIsEnoughEvenIfItsBackupNeverRan) {
     EXPECT_EQ(recovery->replayed > 40, !first)
         << "backup 0 wrote checkpoints, backup 1 did nothing";
   }
+}
+
+TEST_F(RecoveryTest, RequestsLostOnPurposeStayLost) {
+  ASSERT_TRUE(write("/a", "1"));
+  // Two whole requests and half of a third wait when the next life begins.
+  const auto ask = [&](const std::string& value) {
+    return test::encode(MessageType::write, next_id_++, 0, std::string("/a") + '\0' + value);
+  };
+  const auto third = ask("4");
+  const auto half = std::span{third}.first(third.size() / 2);
+  for (const auto& bytes : {ask("2"), ask("3"), test::Bytes(half.begin(), half.end())})
+    EXPECT_EQ(client_.requests.write(bytes), bytes.size());
+  for (const bool lossy : {true, false}) {
+    auto recovery = recovered();
+    ASSERT_TRUE(recovery);
+    primary_.emplace(std::move(recovery->state), std::move(recovery->set),
+                     PrimaryOptions{.geometry = kSmall, .key = kKey});
+    ASSERT_TRUE(primary_->adopt(0, page_.shared()));
+    if (lossy) {
+      EXPECT_EQ(primary_->lose_requests(), 2u);
+    }
+  }
+  EXPECT_FALSE(serve()) << "nothing may come of them, in this life or the next";
+  const auto rest = std::span{third}.subspan(half.size());
+  EXPECT_EQ(client_.requests.write(rest), rest.size());
+  primary_->kick(0);
+  EXPECT_TRUE(serve()) << "what came afterwards is served";
 }
 
 TEST_F(RecoveryTest, ARegionThatWasOutOfReachIsNotBelievedAfterwards) {
