@@ -1,7 +1,9 @@
 #include "store/scrub.hpp"
 
 #include <string_view>
+#include <vector>
 
+#include "store/children.hpp"
 #include "store/state.hpp"
 
 namespace ppvmm::store {
@@ -27,45 +29,77 @@ const Node* first_child(const Node* root) {
   return root;
 }
 
-/// Goes from `path` to the next node; null at the end. The anchor's children ("/" and the special
-/// nodes) are named without a parent.
-const Node* advance(const Tree& tree, std::string& path) {
-  const Node* const anchor = tree.anchor();
-  const Node* next = nullptr;
-  if (path.empty()) {
-    next = first_child(anchor->children);
-    if (next != nullptr) path = next->name();
-    return next;
-  }
-  if (const Node* here = tree.find(path).node) next = first_child(here->children);
-  if (next != nullptr) {
-    if (path.back() != '/') path += '/';
-    path += next->name();
-    return next;
-  }
-  while (next == nullptr) {
-    const std::size_t slash = path.rfind('/');
-    if (slash == std::string::npos || path.size() == 1) {
-      next = child_after(anchor->children, path);
-      if (next != nullptr) path = next->name();
-      return next;
+/// A walk through the whole tree in order of paths, children after their parent. It holds only as
+/// long as the tree does not change; the path is what outlives it.
+class Walk {
+ public:
+  /// Starts behind `path`, which is kept up to date. Where it leads to no node any more, the walk
+  /// goes on with whatever comes after that place.
+  Walk(const Tree& tree, std::string& path) : path_{path} {
+    line_.push_back({.node = tree.anchor(), .length = 0});
+    std::string_view rest = path_;
+    while (!rest.empty()) {
+      const std::string_view name = first_name(rest);
+      rest.remove_prefix(name.size());
+      if (rest.starts_with('/')) rest.remove_prefix(1);
+      const Node* const child = find_child(line_.back().node->children, name);
+      if (child == nullptr) {
+        gone_ = name;
+        return;
+      }
+      enter(child);
     }
-    const std::string name = path.substr(slash + 1);
-    path.resize(slash == 0 ? 1 : slash);
-    const Node* const parent = tree.find(path).node;
-    if (parent != nullptr) next = child_after(parent->children, name);
   }
-  if (path.back() != '/') path += '/';
-  path += next->name();
-  return next;
-}
+
+  /// The next node, or null at the end. `path` is its path.
+  const Node* next() {
+    const Node* found = gone_.empty() ? first_child(line_.back().node->children)
+                                      : child_after(line_.back().node->children, gone_);
+    gone_.clear();
+    while (found == nullptr && line_.size() > 1) {
+      const std::string_view name = line_.back().node->name();
+      line_.pop_back();
+      found = child_after(line_.back().node->children, name);
+    }
+    path_.resize(line_.back().length);
+    if (found == nullptr) return nullptr;
+    if (!path_.empty() && path_.back() != '/') path_ += '/';
+    path_ += found->name();
+    enter(found);
+    return found;
+  }
+
+ private:
+  struct Level {
+    const Node* node{};
+    std::size_t length{};  ///< Of its path.
+  };
+
+  /// The anchor's children are "/" and the special nodes, which are named without a parent.
+  [[nodiscard]] std::string_view first_name(std::string_view rest) const {
+    if (line_.size() == 1 && rest.starts_with('/')) return rest.substr(0, 1);
+    return rest.substr(0, rest.find('/'));
+  }
+
+  void enter(const Node* node) {
+    const Level& above = line_.back();
+    const bool joined = above.length > 0 && path_[above.length - 1] != '/';
+    line_.push_back(
+        {.node = node, .length = above.length + (joined ? 1 : 0) + node->name().size()});
+  }
+
+  std::string& path_;
+  std::vector<Level> line_;  ///< From the anchor to where the walk is.
+  std::string gone_;         ///< A name that was there when the path was written down.
+};
 
 }  // namespace
 
 Scrubbed scrub(const State& state, ScrubCursor& cursor, std::size_t budget) {
   Scrubbed result;
+  Walk walk{state.tree, cursor.path};
   while (result.nodes < budget) {
-    const Node* const node = advance(state.tree, cursor.path);
+    const Node* const node = walk.next();
     if (node == nullptr) {
       cursor.path.clear();
       result.finished = true;

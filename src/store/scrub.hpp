@@ -21,7 +21,7 @@ struct Scrubbed {
 };
 
 /// Looks at up to `budget` nodes behind the cursor, in order of paths, and stops at the first that
-/// is corrupt. Costs O(depth log n) for a node that ends a directory, O(log n) for others.
+/// is corrupt. Costs O(depth log n) once, and O(log n) for each node.
 [[nodiscard]] Scrubbed scrub(const State& state, ScrubCursor& cursor, std::size_t budget);
 
 }  // namespace ppvmm::store

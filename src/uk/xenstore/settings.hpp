@@ -7,8 +7,8 @@
 ///   primary=N             backup: domid that the region is granted to; required
 ///   log_kib=N area_kib=N slots=N
 ///                         sizes of a region, equal in all three; default 1024, 4096, 1024
-///   scrub_ms=N            idle checks every N ms; default 50
-///   scrub_nodes=N         nodes verified in each of them; default 512
+///   scrub_ms=N            idle checks every N ms; default 10
+///   scrub_nodes=N         nodes verified in each of them; default 104
 ///   rebuilt               primary: a domain of this id served before; starting empty is out of
 ///   question loglevel=N            0 debug, 1 info (default), 2 warnings, 3 errors
 #pragma once
@@ -34,8 +34,8 @@ struct Settings {
   std::array<std::optional<abi::DomId>, replication::kBackups> backups{};
   abi::DomId primary{};
   replication::Geometry geometry;
-  std::uint64_t scrub_ms{50};
-  std::uint64_t scrub_nodes{512};
+  std::uint64_t scrub_ms{10};
+  std::uint64_t scrub_nodes{104};
 
   /// The error is the word that is missing or makes no sense.
   [[nodiscard]] static std::expected<Settings, std::string_view> parse(std::string_view line);
