@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "host/transport.hpp"
@@ -40,6 +41,8 @@ struct UringLink final : Link {
   std::vector<std::byte> output;
   bool receiving{};
   bool sending{};
+  bool quick{};           ///< The send() under way does not wait for room; see finish_quick().
+  bool quick_failed{};    ///< And the kernel has not taken all of it.
   bool waits_for_room{};  ///< A send() took less than it was given.
   bool paused{};
   bool closed{};
@@ -47,7 +50,8 @@ struct UringLink final : Link {
 
 class UringTransport final : public Transport {
  public:
-  explicit UringTransport(const io_uring& ring) : ring_{ring} {}
+  explicit UringTransport(const io_uring& ring)
+      : ring_{ring}, silent_{(ring.features & IORING_FEAT_CQE_SKIP) != 0} {}
   ~UringTransport() override { ::io_uring_queue_exit(&ring_); }
 
   const char* name() const override { return "io_uring"; }
@@ -83,9 +87,13 @@ class UringTransport final : public Transport {
     to.output.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count));
     to.sending = true;
     to.waits_for_room = count < bytes.size();
-    io_uring_sqe* request = next();
-    ::io_uring_prep_send(request, to.fd.get(), to.output.data(), count, MSG_NOSIGNAL | MSG_WAITALL);
-    ::io_uring_sqe_set_data(request, &to.send);
+    if (silent_) {
+      submit_send(to, MSG_DONTWAIT, IOSQE_CQE_SKIP_SUCCESS);
+      to.quick = true;
+      quick_.push_back(&to);
+    } else {
+      submit_send(to, 0, 0);
+    }
     return count;
   }
 
@@ -108,8 +116,9 @@ class UringTransport final : public Transport {
     for (const Link* link : idle_)
       links_.erase(link);
     idle_.clear();
-    submit(timeout_ms);
+    submit(offers_more() ? 0 : timeout_ms);
     events.woke();
+    finish_quick(events);
     io_uring_cqe* completion = nullptr;
     for (unsigned told = 0; told < kRequests && ::io_uring_peek_cqe(&ring_, &completion) == 0;
          ++told) {
@@ -121,6 +130,51 @@ class UringTransport final : public Transport {
   }
 
  private:
+  /// A send that never waits is over when the kernel has taken it, and says so only if it failed:
+  /// the answer leaves and the next request is awaited in one system call, and nothing wakes us in
+  /// between.
+  void finish_quick(TransportEvents& events) {
+    if (quick_.empty()) return;
+    unsigned head = 0;
+    io_uring_cqe* completion = nullptr;
+    io_uring_for_each_cqe(&ring_, head, completion) {
+      const auto* request = static_cast<const Request*>(::io_uring_cqe_get_data(completion));
+      if (request->kind == Request::Kind::send) request->link->quick_failed = request->link->quick;
+    }
+    for (UringLink* link : std::exchange(quick_, {})) {
+      // One that has failed tells it itself, below.
+      link->quick = false;
+      if (link->quick_failed) continue;
+      link->sending = false;
+      if (!link->closed) {
+        tell_sent(*link, static_cast<int>(link->output.size()), events);
+      } else if (!link->receiving) {
+        idle_.push_back(link);
+      }
+    }
+  }
+
+  /// Whether someone is to be told as soon as his quick send is over.
+  [[nodiscard]] bool offers_more() const {
+    return std::ranges::any_of(quick_, [](const UringLink* link) { return link->waits_for_room; });
+  }
+
+  /// The socket is full: what is left goes when there is room.
+  void send_rest(UringLink& link, std::size_t gone) {
+    const std::size_t count = std::min(gone, link.output.size());
+    link.output.erase(link.output.begin(),
+                      link.output.begin() + static_cast<std::ptrdiff_t>(count));
+    submit_send(link, 0, 0);
+  }
+
+  void submit_send(UringLink& to, int flags, unsigned request_flags) {
+    io_uring_sqe* request = next();
+    ::io_uring_prep_send(request, to.fd.get(), to.output.data(), to.output.size(),
+                         MSG_NOSIGNAL | MSG_WAITALL | flags);
+    ::io_uring_sqe_set_flags(request, request_flags);
+    ::io_uring_sqe_set_data(request, &to.send);
+  }
+
   io_uring_sqe* next() {
     io_uring_sqe* request = ::io_uring_get_sqe(&ring_);
     if (request == nullptr) {
@@ -168,6 +222,11 @@ class UringTransport final : public Transport {
     }
     UringLink& link = *request.link;
     const bool sent = request.kind == Request::Kind::send;
+    if (sent && std::exchange(link.quick_failed, false) && !link.closed &&
+        (result >= 0 || result == -EAGAIN)) {
+      send_rest(link, static_cast<std::size_t>(std::max(result, 0)));
+      return;
+    }
     (sent ? link.sending : link.receiving) = false;
     if (!link.closed) {
       telling_ = &link;
@@ -198,6 +257,8 @@ class UringTransport final : public Transport {
   }
 
   io_uring ring_;
+  const bool silent_;              ///< The kernel can keep quiet about what succeeds (Linux 5.17).
+  std::vector<UringLink*> quick_;  ///< Whose quick send is on its way.
   std::vector<std::unique_ptr<Request>> watched_;
   std::unordered_map<const Link*, std::unique_ptr<UringLink>> links_;
   std::vector<const Link*> idle_;  ///< Closed, and the kernel has nothing of theirs any more.
