@@ -1,21 +1,19 @@
 // udpseq: a sender and receiver of numbered UDP packets that counts what was lost, duplicated and
 // reordered, both ways.
 //
-//   udpseq serve --port 7000
-//   udpseq run --to 10.0.0.2:7000 --rate 500 --seconds 10 --size 200 [--one-way] [--json FILE]
-//
 // Exit code: 0 the run ended and the peer reported; 1 it did not; 2 wrong usage.
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "stream.hpp"
 
@@ -29,68 +27,33 @@ constexpr std::uint64_t kSettleNs = 1000 * kMs;
 constexpr std::uint64_t kReportNs = 10'000 * kMs;
 constexpr std::uint64_t kAskAgainNs = 200 * kMs;
 
+constexpr int kUsage = 2;
+
 struct Options {
-  std::string mode;
   std::string to;
   std::string json;
   std::uint16_t port{7000};
   Plan plan;
   double seconds{5};
   bool one_way{};
+  std::uint32_t bin_ms{};  ///< 0: no counts over time.
 };
 
-[[noreturn]] void usage(const char* why) {
-  std::fprintf(stderr,
-               "udpseq: %s\nusage: udpseq serve [--port P]\n"
-               "       udpseq run --to ADDRESS:PORT [--rate PPS] [--seconds S] [--size BYTES] "
-               "[--one-way] [--json FILE]\n",
-               why);
-  std::exit(2);
-}
-
-template <typename Number>
-Number number(std::string_view text) {
-  Number value{};
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (read.ec != std::errc{} || read.ptr != text.data() + text.size()) usage("not a number");
-  return value;
-}
-
-Options parse(int argc, char** argv) {
-  Options options;
-  if (argc < 2) usage("serve or run?");
-  options.mode = argv[1];
-  for (int i = 2; i < argc; ++i) {
-    const std::string_view name = argv[i];
-    if (name == "--one-way") {
-      options.one_way = true;
-      continue;
-    }
-    if (i + 1 >= argc) usage("an option without its value");
-    const std::string_view value = argv[++i];
-    if (name == "--to") {
-      options.to = value;
-    } else if (name == "--json") {
-      options.json = value;
-    } else if (name == "--port") {
-      options.port = number<std::uint16_t>(value);
-    } else if (name == "--rate") {
-      options.plan.rate = number<std::uint64_t>(value);
-    } else if (name == "--size") {
-      options.plan.size = number<std::size_t>(value);
-    } else if (name == "--seconds") {
-      options.seconds = number<double>(value);
-    } else {
-      usage("unknown option");
-    }
+/// "10.0.0.2:7000"; nothing when the text is no such thing.
+std::optional<sockaddr_in> address_of(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  sockaddr_in peer{};
+  peer.sin_family = AF_INET;
+  if (colon == std::string::npos ||
+      inet_pton(AF_INET, text.substr(0, colon).c_str(), &peer.sin_addr) != 1) {
+    return std::nullopt;
   }
-  if (options.plan.rate == 0 || options.seconds <= 0 || options.plan.size > 60000) {
-    usage("rate, seconds and size are positive, size at most 60000");
-  }
-  if (!options.one_way) options.plan.peer_rate = options.plan.rate;
-  options.plan.count =
-      static_cast<std::uint64_t>(static_cast<double>(options.plan.rate) * options.seconds);
-  return options;
+  std::uint16_t port = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data() + colon + 1, end, port);
+  if (read.ec != std::errc{} || read.ptr != end) return std::nullopt;
+  peer.sin_port = htons(port);
+  return peer;
 }
 
 int open_socket(std::uint16_t port) {
@@ -172,20 +135,32 @@ void print_direction(std::FILE* out, const char* name, std::uint64_t sent, const
   }
 }
 
+/// How many came back in each span of time.
+void print_bins(std::FILE* out, std::uint32_t bin_ms, const std::vector<std::uint64_t>& bins) {
+  std::fprintf(out, " \"bin_ms\": %u, \"bins\": [", bin_ms);
+  for (std::size_t i = 0; i < bins.size(); ++i)
+    std::fprintf(out, "%s%llu", i == 0 ? "" : ",", static_cast<unsigned long long>(bins[i]));
+  std::fprintf(out, "],\n");
+}
+
 int run(Options options) {
-  const std::size_t colon = options.to.rfind(':');
-  sockaddr_in peer{};
-  peer.sin_family = AF_INET;
-  if (colon == std::string::npos ||
-      inet_pton(AF_INET, options.to.substr(0, colon).c_str(), &peer.sin_addr) != 1) {
-    usage("--to wants ADDRESS:PORT");
-  }
-  peer.sin_port = htons(number<std::uint16_t>(std::string_view(options.to).substr(colon + 1)));
+  const auto peer = address_of(options.to);
+  if (!peer) return kUsage;
+  options.plan.count =
+      static_cast<std::uint64_t>(static_cast<double>(options.plan.rate) * options.seconds);
+  if (!options.one_way) options.plan.peer_rate = options.plan.rate;
   const int fd = open_socket(0);
   options.plan.run = static_cast<std::uint32_t>(now_ns()) | 1;
-  Stream stream(fd, peer, options.plan);
+  Stream stream(fd, *peer, options.plan);
+  const std::uint64_t begin = now_ns();
+  std::vector<std::uint64_t> bins;
   const auto take = [&](std::span<const std::byte> packet, const sockaddr_in&) {
+    const std::uint64_t before = stream.counter_so_far().unique;
     stream.take(packet);
+    if (options.bin_ms == 0 || stream.counter_so_far().unique == before) return;
+    const auto bin = static_cast<std::size_t>((now_ns() - begin) / (options.bin_ms * kMs));
+    if (bin >= bins.size()) bins.resize(bin + 1);
+    ++bins[bin];
   };
   while (!stream.all_sent()) {
     stream.send_due();
@@ -212,22 +187,52 @@ int run(Options options) {
     std::perror("udpseq: --json");
     return 1;
   }
-  if (!stream.report()) {
-    std::fprintf(stderr, "udpseq: the peer did not report\n");
-    return 1;
-  }
   std::fprintf(out, "{");
-  print_direction(out, "there", stream.sent(), stream.report()->tally, ",");
-  print_direction(out, "back", stream.report()->header.number, stream.counter().tally(), "}");
+  if (options.bin_ms != 0) print_bins(out, options.bin_ms, bins);
+  const std::uint64_t back = stream.report() ? stream.report()->header.number : options.plan.count;
+  if (stream.report()) {
+    print_direction(out, "there", stream.sent(), stream.report()->tally, ",");
+  } else {
+    std::fprintf(stderr, "udpseq: the peer did not report\n");
+    std::fprintf(out, " \"there\": null,\n");
+  }
+  print_direction(out, "back", back, stream.counter().tally(), "}");
   if (out != stdout) std::fclose(out);
-  return 0;
+  return stream.report() ? 0 : 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Options options = parse(argc, argv);
-  if (options.mode == "serve") serve(options);
-  if (options.mode == "run") return run(options);
-  usage("serve or run?");
+  CLI::App app("Numbered UDP packets both ways: what was lost, duplicated, reordered, damaged");
+  app.require_subcommand(1);
+  Options options;
+  auto* serving = app.add_subcommand("serve", "answer any number of runs");
+  serving->add_option("--port", options.port, "to listen on")->capture_default_str();
+  auto* running = app.add_subcommand("run", "send to a server, and count both ways");
+  running->add_option("--to", options.to, "ADDRESS:PORT of a `udpseq serve`")
+      ->required()
+      ->check([](const std::string& text) {
+        return address_of(text) ? std::string() : "ADDRESS:PORT is wanted, not " + text;
+      });
+  running->add_option("--rate", options.plan.rate, "packets per second, each way")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  running->add_option("--seconds", options.seconds, "how long")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  running->add_option("--size", options.plan.size, "payload bytes of each packet")
+      ->check(CLI::Range(1, 60000))
+      ->capture_default_str();
+  running->add_flag("--one-way", options.one_way, "nothing is to come back");
+  running->add_option("--bin-ms", options.bin_ms, "also count what comes back in spans of so long")
+      ->check(CLI::Range(1, 60000));
+  running->add_option("--json", options.json, "write the result here instead of standard output");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  if (serving->parsed()) serve(options);
+  return run(options);
 }

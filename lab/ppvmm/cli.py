@@ -90,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     importlib.import_module("storehost.options").add_faults(command)
     command.set_defaults(function=lambda arguments: importlib.import_module("storehost.faults").run(arguments))
 
+    command = verbs.add_parser("net-overhead", help="what each network back-end gives and costs while nothing goes wrong (E5)")
+    importlib.import_module("nethost.options").add_overhead(command)
+    command.set_defaults(function=lambda arguments: importlib.import_module("nethost.overhead").run(arguments))
+
+    command = verbs.add_parser("net-faults", help="network back-ends that fail under load (E3)")
+    importlib.import_module("nethost.options").add_faults(command)
+    command.set_defaults(function=lambda arguments: importlib.import_module("nethost.faults").run(arguments))
+
     campaigns = commands.add_parser("campaign", help="random faults under a mixed load, and what came of each")
     verbs = campaigns.add_subparsers(metavar="subject", required=True)
     command = verbs.add_parser("xenstore", help="faults from outside on XenStore_uk and root")

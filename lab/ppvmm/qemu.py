@@ -12,9 +12,9 @@ from ppvmm.term import UserError
 
 XENSTORES = ("xenstored", "oxenstored", "ppvmm", "ppvmm-single", "none")  # ppvmm: three replicas, and root
 MODES = ("wall", "virtual")
-DEVICES = ("nic", "nic2", "virtio-nic", "nvme", "iommu")
+DEVICES = ("nic", "nic2", "nic3", "virtio-nic", "nvme", "iommu")
 # Network cards among the devices: QEMU's model, and where it sits on the machine's bus.
-CARDS = {"nic": ("e1000e", "0x10"), "nic2": ("e1000e", "0x11"),
+CARDS = {"nic": ("e1000e", "0x10"), "nic2": ("e1000e", "0x11"), "nic3": ("e1000e", "0x13"),
          "virtio-nic": ("virtio-net-pci,disable-legacy=on,iommu_platform=on,romfile=", "0x12")}
 
 
@@ -28,7 +28,9 @@ class Variant:
     memory: int = 2048  # MiB of the machine
     dom0_memory: int = 1024  # MiB of dom0
     devices: list[str] = field(default_factory=list)  # of DEVICES
-    network: str = "none"  # none: cards are plugged in nowhere; lan: into a bridge in a namespace (network.py)
+    # none: cards are plugged in nowhere; lan: into a bridge in a namespace (network.py); wire: all of them into each
+    # other, so that a guest with one of them is outside the others' hosts, on the machine's own clock.
+    network: str = "none"
     xen_args: str = ""  # further words for Xen's command line
     dom0_args: str = ""  # further words for dom0's kernel
     cpu: str = "Haswell-noTSX,-smap,-smep"  # QEMU's model when emulated: with SMAP a PV dom0 crashes early
@@ -60,7 +62,7 @@ class Variant:
 
     def check(self) -> None:
         for key, allowed in (("xenstore", XENSTORES), ("mode", MODES), ("accel", ("auto", "kvm", "tcg")),
-                             ("network", ("none", "lan"))):
+                             ("network", ("none", "lan", "wire"))):
             if getattr(self, key) not in allowed:
                 raise UserError(f"{key} is one of {', '.join(allowed)}; not {getattr(self, key)!r}")
         unknown = set(self.devices) - set(DEVICES)
@@ -103,7 +105,9 @@ def command_line(variant: Variant, image: Image, initramfs: Path, scratch: Path,
         line += ["-device", "intel-iommu,intremap=off"]
     for number, name in enumerate(variant.cards):
         model, slot = CARDS[name]
-        line += ["-netdev", f"tap,id=net{number},fd={taps[number]}" if taps else f"user,id=net{number},restrict=on",
+        plug = f"tap,id=net{number},fd={taps[number]}" if taps else f"hubport,id=net{number},hubid=0" \
+            if variant.network == "wire" else f"user,id=net{number},restrict=on"
+        line += ["-netdev", plug,
                  "-device", f"{model},netdev=net{number},mac=52:54:00:50:50:{number + 1:02x},addr={slot}"]
     if "nvme" in variant.devices:
         disk = scratch / "nvme.img"

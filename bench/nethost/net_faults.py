@@ -1,0 +1,131 @@
+"""Faults to network back-ends, each done from outside of what it hits: to a unikernel by `ppvmm inject`, to a card through
+its registers, to a Linux domain by what Xen and xl offer. No back-end is asked to fail."""
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+
+from nethost.backends import CARD, must
+from ppvmm import build
+from ppvmm.session import Hung, Session
+from ppvmm.term import UserError
+
+LINUX = ("linux-dom0", "linux-domain")
+# Registers of the 82574L, datasheet 10.2.2.1 (device control) and 10.2.6.1 (transmit control).
+CTRL, CTRL_RST = 0x0000, 1 << 26
+TCTL, TCTL_EN = 0x0400, 1 << 1
+# Where code is hit: functions that every packet goes through.
+DRIVER_CODE = "ppvmm::net::nic::e1000e::E1000e::transmit("
+NETBACK_CODE = "ppvmm::net::DataPath::read_guests("
+DRIVER_TABLE = "vtable for ppvmm::net::nic::e1000e::E1000e"
+# An object's virtual functions are found 16 bytes into the table (Itanium C++ ABI 2.5.2).
+TABLE_HEAD = 16
+
+
+@dataclass
+class Done:
+    what: str       # what was changed, for people
+    dom0_ns: int    # when, on dom0's monotonic clock
+
+
+def symbols() -> dict[str, int]:
+    """Addresses in net_uk, by demangled name."""
+    image = build.output("net_uk")
+    debug = image.with_name(image.name + ".debug")
+    done = subprocess.run(["nm", "-C", debug if debug.exists() else image], capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"the symbols of net_uk cannot be read: {done.stderr.strip()}")
+    return {name: int(address, 16) for address, name in re.findall(r"^([0-9a-f]+) \w (.*)$", done.stdout, re.MULTILINE)}
+
+
+def address_of(beginning: str) -> int:
+    found = [address for name, address in symbols().items() if name.startswith(beginning)]
+    if not found:
+        raise UserError(f"net_uk has no symbol that begins with {beginning!r}")
+    return found[0]
+
+
+def _clock(session: Session) -> int:
+    return json.loads(must(session, "ppvmm-domlook usage"))["dom0_ns"]
+
+
+def _inject(session: Session, unit: str, words: str, seed: int) -> Done:
+    told = json.loads(must(session, f"ppvmm inject {unit} {words} --seed {seed} --limit-ms 5000 --json -"))["injections"][0]
+    return Done(f"{told['fault']} at {told.get('address', '')} {told.get('symbol', '')}".strip(), told["dom0_ns"])
+
+
+def _register(session: Session, offset: int, set_bits: int, clear_bits: int, card: str = CARD) -> Done:
+    """Changes bits of a card's register from dom0, behind its driver's back."""
+    bar = must(session, f"head -1 /sys/bus/pci/devices/0000:{card}/resource").split()[0]
+    place = int(bar, 16) + offset
+    old = int(must(session, f"devmem {place:#x} 32"), 16)
+    new = (old | set_bits) & ~clear_bits
+    when = _clock(session)
+    must(session, f"devmem {place:#x} 32 {new:#x}")
+    return Done(f"register {offset:#06x}: {old:#010x} -> {new:#010x}", when)
+
+
+def device_reset(session: Session, system: str, unit: str, seed: int) -> Done:
+    return _register(session, CTRL, CTRL_RST, 0)
+
+
+def device_stuck(session: Session, system: str, unit: str, seed: int) -> Done:
+    return _register(session, TCTL, 0, TCTL_EN)
+
+
+def driver_code(session: Session, system: str, unit: str, seed: int) -> Done:
+    """In Linux damaged code of a driver is the end of its kernel, and is done as that."""
+    if system == "linux-dom0":
+        when = _clock(session)
+        session.start("echo c > /proc/sysrq-trigger")
+        return Done("kernel panic of dom0", when)
+    if system == "linux-domain":
+        when = _clock(session)
+        must(session, f"xl sysrq {unit} c")
+        return Done("kernel panic of the driver domain", when)
+    return _inject(session, unit, f"overwrite --address {address_of(DRIVER_CODE):#x}", seed)
+
+
+def driver_data(session: Session, system: str, unit: str, seed: int) -> Done:
+    """Garbage over the beginning of the driver's object, which its virtual table tells from all others."""
+    table = address_of(DRIVER_TABLE) + TABLE_HEAD
+    domid = must(session, f"xl domid {unit}").strip()
+    found = json.loads(must(session, f"ppvmm-domlook find {domid} /lab/bin/net_uk {table}"))["found"]
+    if not found:
+        raise Hung(f"no driver object was found in {unit}")
+    return _inject(session, unit, f"wild-write --address {found[0]:#x}", seed)
+
+
+def netback_code(session: Session, system: str, unit: str, seed: int) -> Done:
+    return _inject(session, unit, f"overwrite --address {address_of(NETBACK_CODE):#x}", seed)
+
+
+def vcpu_stopped(session: Session, system: str, unit: str, seed: int) -> Done:
+    if system == "linux-domain":
+        when = _clock(session)
+        must(session, f"xl pause {unit}")
+        return Done("domain paused", when)
+    return _inject(session, unit, "stop-vcpu", seed)
+
+
+def destroyed(session: Session, system: str, unit: str, seed: int) -> Done:
+    when = _clock(session)
+    if system == "linux-domain":
+        must(session, f"xl destroy {unit}")
+        return Done("domain destroyed", when)
+    return _inject(session, unit, "destroy", seed)
+
+
+# In the order of tables. Those that a system has no such part for are left out for it.
+FAULTS = {"driver data": driver_data, "driver code": driver_code, "device reset": device_reset,
+          "device stuck": device_stuck, "netback code": netback_code, "vCPU stopped": vcpu_stopped,
+          "destroyed": destroyed}
+OF_LINUX = {"linux-dom0": ("device reset", "device stuck", "driver code"),
+            "linux-domain": ("device reset", "device stuck", "vCPU stopped", "destroyed", "driver code")}
+
+
+def faults_of(system: str, wanted: list[str]) -> list[str]:
+    """Those of `wanted` that can be done to a system; what ends its host comes last."""
+    order = OF_LINUX.get(system, tuple(FAULTS))
+    return [fault for fault in order if fault in wanted]

@@ -1,0 +1,108 @@
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <list>
+#include <vector>
+
+#include "duplex.hpp"
+#include "loads.hpp"
+#include "socket.hpp"
+
+namespace ppvmm::netload {
+namespace {
+
+constexpr std::uint32_t kChunk = 8192;
+constexpr int kPaceMs = 5;
+
+struct Sum {
+  unsigned broken{};
+  unsigned wrong{};
+  std::uint64_t there{};
+  std::uint64_t back{};
+  std::uint64_t silence_ns{};
+};
+
+bool over(const Duplex& end) {
+  return end.state() == Duplex::State::done || end.state() == Duplex::State::broken;
+}
+
+/// One turn: waits a moment, then each connection does what it can.
+void turn(std::list<Duplex>& ends) {
+  std::vector<pollfd> waiting;
+  for (const Duplex& end : ends) {
+    if (!over(end))
+      waiting.push_back({.fd = end.fd(), .events = end.wants(now_ns()), .revents = 0});
+  }
+  (void)poll(waiting.data(), waiting.size(), kPaceMs);
+  for (Duplex& end : ends) {
+    if (!over(end)) end.work(now_ns());
+  }
+}
+
+Sum sum_of(const std::list<Duplex>& ends) {
+  Sum sum;
+  for (const Duplex& end : ends) {
+    const bool told = end.theirs().has_value();
+    if (end.state() != Duplex::State::done) ++sum.broken;
+    if (end.receipt().first_wrong != Receipt::kNone ||
+        (told && end.theirs()->first_wrong != Receipt::kNone) ||
+        (end.state() == Duplex::State::done && end.theirs()->bytes != end.sent_bytes())) {
+      ++sum.wrong;
+    }
+    sum.there += told ? end.theirs()->bytes : 0;
+    sum.back += end.receipt().bytes;
+    sum.silence_ns = std::max(sum.silence_ns, end.longest_silence_ns());
+  }
+  return sum;
+}
+
+}  // namespace
+
+int check(const Options& options) {
+  signal(SIGPIPE, SIG_IGN);
+  const auto peer = address_of(options.to);
+  std::list<Duplex> ends;
+  for (unsigned i = 0; peer && i < options.connections; ++i) {
+    const int fd = connect_to(*peer);
+    Order order{.mode = Mode::check, .size = options.size};
+    if (order.size == 0) order.size = kChunk;
+    order.size = std::max<std::uint32_t>(order.size, Duplex::kSmallestChunk);
+    order.seed = options.seed + 2 * i;
+    order.rate = options.rate;
+    if (fd < 0 || !write_all(fd, &order, sizeof order)) {
+      std::perror("netload: connect");
+      return 1;
+    }
+    ends.emplace_back(fd, order.size, order.seed, order.seed + 1, order.rate);
+  }
+  const std::uint64_t begin = now_ns();
+  const auto end = begin + static_cast<std::uint64_t>(options.seconds * 1e9);
+  while (now_ns() < end)
+    turn(ends);
+  for (Duplex& each : ends)
+    each.finish();
+  const auto patience = now_ns() + static_cast<std::uint64_t>(options.grace * 1e9);
+  while (now_ns() < patience && !std::ranges::all_of(ends, over))
+    turn(ends);
+  const Sum sum = sum_of(ends);
+  std::FILE* const out = options.json.empty() ? stdout : std::fopen(options.json.c_str(), "w");
+  if (out == nullptr) {
+    std::perror("netload: --json");
+    return 1;
+  }
+  std::fprintf(out,
+               "{\"mode\": \"check\", \"connections\": %zu, \"broken\": %u, \"wrong\": %u, "
+               "\"there_bytes\": %llu, \"back_bytes\": %llu, \"longest_silence_ms\": %.3f}\n",
+               ends.size(), sum.broken, sum.wrong, static_cast<unsigned long long>(sum.there),
+               static_cast<unsigned long long>(sum.back),
+               static_cast<double>(sum.silence_ns) / 1e6);
+  if (out != stdout) std::fclose(out);
+  for (const Duplex& each : ends)
+    close(each.fd());
+  return sum.wrong == 0 ? 0 : 3;
+}
+
+}  // namespace ppvmm::netload
