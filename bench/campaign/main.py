@@ -8,6 +8,7 @@ from pathlib import Path
 from campaign.classify import CLASSES, ERROR, REFUSED, STOPPED, UNSEEN, WRONG, Case, classify
 from campaign.host import Host, Injected
 from campaign.plan import Fault, plan
+from campaign.subject import XENSTORE, Subject
 from ppvmm import build, packages
 from ppvmm.qemu import Variant
 from ppvmm.results import Result, new_folder
@@ -34,8 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     variant.apply(arguments.set)
     result = Result("campaign-xenstore", variant.mode)
     folder = new_folder(result.name)
-    cases, problems, boots = _boots(faults, variant, arguments, folder, result)
-    return _conclude(result, cases, problems, boots, arguments, folder)
+    cases, problems, boots = boots_of(faults, variant, arguments, folder, result, _boot)
+    return conclude(result, cases, problems, boots, arguments, folder)
 
 
 def _describe(fault: Fault) -> str:
@@ -43,30 +44,32 @@ def _describe(fault: Fault) -> str:
             f"after {fault.delay_s:.2f} s, seed {fault.seed}")
 
 
-def _boots(faults: list[Fault], variant: Variant, arguments, folder: Path, result: Result):
-    """Boots until all faults were done. A fault that the host does not survive ends its boot."""
+def boots_of(faults: list[Fault], variant: Variant, arguments, folder: Path, result: Result, boot):
+    """Boots until all faults were done. A fault that the host does not survive ends its boot. `boot` does one: it adds
+    its cases, and says how many of the faults that are left it did."""
     cases: list[Case] = []
     problems: list[str] = []
     boots = 0
     left = list(faults)
     began = time.monotonic()
-    while left and not _over(began, arguments):
+    while left and not over(began, arguments):
         boots += 1
         out = folder / f"boot-{boots:03}"
+        before = len(cases)
         try:
-            done = _boot(left, variant, arguments, out, result, cases, began, len(faults))
+            done = boot(left, variant, arguments, out, result, cases, began, len(faults))
         except Hung as hung:
             # Lab trouble is not a class of its own: it is a problem of this run, and the fault is left out.
             problems.append(f"boot {boots}, from fault {left[0].number}: {str(hung)[:1500]}")
             say(f"PROBLEM: {problems[-1].splitlines()[0]}")
-            done = 1
+            done = len(cases) - before + 1  # those that were judged, and the one that it hung in
             if len(problems) >= 5:
                 break
         left = left[done:]
     return cases, problems, boots
 
 
-def _over(began: float, arguments) -> bool:
+def over(began: float, arguments) -> bool:
     return arguments.minutes is not None and time.monotonic() - began > arguments.minutes * 60
 
 
@@ -83,8 +86,8 @@ def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
             here.append(Case(fault, injected))
             result.events.append({"t_ms": round(injected.xen_ns / 1e6, 3), "what": f"fault {fault.number}: {fault.name}",
                                   "component": injected.target})
-            _progress(cases, here, began, total, injected)
-            return not _over(began, arguments)
+            progress(cases, here, began, total, injected)
+            return not over(began, arguments)
         host.drill(left[:arguments.per_boot], arguments.limit, on_fault)
         if here and not here[-1].injected.refused and not here[-1].injected.served:
             host.over = True
@@ -104,7 +107,7 @@ def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
     return len(here)
 
 
-def _progress(cases: list[Case], here: list[Case], began: float, total: int, injected: Injected) -> None:
+def progress(cases: list[Case], here: list[Case], began: float, total: int, injected: Injected) -> None:
     done = len(cases) + len(here)
     spent = time.monotonic() - began
     healed = "served again" if injected.healed else "served again, NOT healed"
@@ -115,7 +118,8 @@ def _progress(cases: list[Case], here: list[Case], began: float, total: int, inj
         f"  [{spent / done * (total - done) / 60:.0f} min left]")
 
 
-def _conclude(result: Result, cases: list[Case], problems: list[str], boots: int, arguments, folder: Path) -> int:
+def conclude(result: Result, cases: list[Case], problems: list[str], boots: int, arguments, folder: Path,
+             subject: Subject = XENSTORE) -> int:
     from campaign import report  # matplotlib is there only now
     counts = Counter(case.kind for case in cases)
     done = [case for case in cases if case.kind != REFUSED]
@@ -124,7 +128,7 @@ def _conclude(result: Result, cases: list[Case], problems: list[str], boots: int
     result.rounds = boots
     for case in done:
         if case.outage_ms is not None and case.kind in (UNSEEN, ERROR):
-            result.add_samples("ppvmm", "outage of dom0's clients", "ms", [case.outage_ms])
+            result.add_samples("ppvmm", subject.outage, "ms", [case.outage_ms])
             result.add_samples("ppvmm", f"outage, {case.fault.name}", "ms", [case.outage_ms])
     for case in done:
         if case.detection_ms is not None:
@@ -138,12 +142,12 @@ def _conclude(result: Result, cases: list[Case], problems: list[str], boots: int
     result.extra = {"seed": arguments.seed, "problems": problems, "classes": dict(counts),
                     "cases": [case.as_dict() for case in cases]}
     result.write(folder, arguments.json)
-    text = report.table(cases, arguments.seed, problems)
+    text = report.table(cases, arguments.seed, problems, subject)
     (folder / "table.txt").write_text(text + "\n")
-    drawn = report.figures(cases)
+    drawn = report.figures(cases, subject)
     for name, svg in drawn.items():
         (folder / f"{name}.svg").write_text(svg)
-    (folder / "report.html").write_text(report.page(result.as_dict(), cases, text, drawn))
+    (folder / "report.html").write_text(report.page(result.as_dict(), cases, text, drawn, subject))
     print(text)
     say(f"report: {folder / 'report.html'}   numbers: {folder / 'result.json'}")
     return 0 if result.ok else 1

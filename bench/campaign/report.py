@@ -10,6 +10,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
 
 from campaign.classify import CLASSES, ERROR, REFUSED, STOPPED, UNSEEN, WRONG, Case  # noqa: E402
+from campaign.subject import Subject  # noqa: E402
 from ppvmm.results import percentile  # noqa: E402
 from xenstore.report import STYLE  # noqa: E402
 
@@ -27,7 +28,7 @@ def _outages(cases: list[Case]) -> list[float]:
     return sorted(case.outage_ms for case in cases if case.outage_ms is not None and case.kind in (UNSEEN, ERROR))
 
 
-def table(cases: list[Case], seed: int, problems: list[str]) -> str:
+def table(cases: list[Case], seed: int, problems: list[str], subject: Subject) -> str:
     """One line for each kind of fault; then what went wrong, with the command that does it again."""
     head = f"{'fault':38}{'n':>5}{'unseen':>8}{'error':>7}{'stopped':>9}{'wrong':>7}{'not done':>10}{'seen':>6}{'after ms p50':>14}" \
            f"{'outage ms p50':>15}{'max':>9}"
@@ -44,7 +45,7 @@ def table(cases: list[Case], seed: int, problems: list[str]) -> str:
         if case.kind in (WRONG, STOPPED, ERROR):
             lines.append(f"{case.kind}: fault {case.fault.number} ({case.fault.name} at {case.injected.target}): "
                          f"{'; '.join(case.reasons)[:400]}")
-            lines.append(f"    again: ./ppvmm campaign xenstore --seed {seed} --only {case.fault.number}")
+            lines.append(f"    again: ./ppvmm campaign {subject.command} --seed {seed} --only {case.fault.number}")
     lines += [f"PROBLEM: {problem.splitlines()[0]}" for problem in problems]
     return "\n".join(lines)
 
@@ -58,7 +59,7 @@ def _svg(figure) -> str:
     return text[text.index("<svg"):]
 
 
-def figures(cases: list[Case]) -> dict[str, str]:
+def figures(cases: list[Case], subject: Subject) -> dict[str, str]:
     made = {}
     groups = _by_fault(cases)
     if groups:
@@ -81,14 +82,14 @@ def figures(cases: list[Case]) -> dict[str, str]:
         axes.plot(outages, [(at + 1) / len(outages) for at in range(len(outages))], drawstyle="steps-post",
                   color=COLOURS[UNSEEN])
         axes.set_xscale("log")
-        axes.set_xlabel("longest wait of a client of dom0's after a fault, ms")
+        axes.set_xlabel(f"{subject.waits}, ms")
         axes.set_ylabel("share of faults")
         axes.grid(color="#e3e7ea")
         made["outage"] = _svg(figure)
     return made
 
 
-def page(result: dict, cases: list[Case], text: str, drawn: dict[str, str]) -> str:
+def page(result: dict, cases: list[Case], text: str, drawn: dict[str, str], subject: Subject) -> str:
     """One HTML file that needs nothing else."""
     counts = ", ".join(f"{kind}: {sum(case.kind == kind for case in cases)}" for kind in CLASSES)
     machine = ", ".join(f"{key} {value}" for key, value in result["machine"].items())
@@ -97,7 +98,7 @@ def page(result: dict, cases: list[Case], text: str, drawn: dict[str, str]) -> s
                    f"<td>{html.escape('; '.join(case.reasons))}</tr>" for case in cases)
     return "\n".join([
         "<!doctype html><html lang=en><meta charset=utf-8><title>Campaign</title>",
-        f"<style>{STYLE}</style><h1>XenStore under {len(cases)} faults</h1>",
+        f"<style>{STYLE}</style><h1>{subject.title} under {len(cases)} faults</h1>",
         f"<p class=note>Seed {result['seed']}; {result['rounds']} boots. Machine: {html.escape(machine)}.</p>",
         f"<p>{html.escape(counts)}</p>",
         *[f"<h2>{html.escape(name.capitalize())}</h2>{svg}" for name, svg in drawn.items()],

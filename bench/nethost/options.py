@@ -25,7 +25,7 @@ def _common(parser: argparse.ArgumentParser, known: tuple[str, ...], systems: tu
 
 def add_overhead(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of all systems (default 3)")
-    parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="of each load (default 1)")
+    parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="of each load, whole ones for iperf3 (default 1)")
     _common(parser, BACKENDS, BACKENDS)
 
 
@@ -37,6 +37,15 @@ def add_faults(parser: argparse.ArgumentParser) -> None:
                         help=f"some of {', '.join(FAULTS)} (default: {', '.join(DEFAULT_FAULTS)})")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of everything that is drawn (default 1)")
     _common(parser, (*POLICIES, *BACKENDS[:2]), ("linux-dom0", "linux-domain", "cg", "fg"))
+
+
+def add_campaign(parser: argparse.ArgumentParser) -> None:
+    from campaign import options as shared
+    shared.add_arguments(parser)
+    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="of load around each fault (default 3)")
+    parser.add_argument("--policy", choices=POLICIES, default="fg", help="of root (default fg)")
+    parser.add_argument("--virtual", action="store_true", help="as of `bench net-faults`")
+    parser.add_argument("--outside", choices=OUTSIDES, help="as of `bench net-faults`")
 
 
 def outside_of(arguments) -> str:

@@ -104,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     importlib.import_module("campaign.options").add_arguments(command)
     command.set_defaults(function=lambda arguments: importlib.import_module("campaign.main").run(arguments))
 
+    command = verbs.add_parser("net", help="faults from outside on net_uk, its card and root")
+    importlib.import_module("nethost.options").add_campaign(command)
+    command.set_defaults(function=lambda arguments: importlib.import_module("nethost.campaign").run(arguments))
+
     lab = commands.add_parser("lab", help="run scenarios on real Xen, emulated")
     verbs = lab.add_subparsers(metavar="verb", required=True)
     command = verbs.add_parser("run", help="boot a scenario, run it, judge it")
