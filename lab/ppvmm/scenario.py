@@ -4,13 +4,14 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ppvmm import bench_smoke
 from ppvmm.paths import SCENARIOS
 from ppvmm.qemu import Variant
 from ppvmm.results import Result, new_folder
 from ppvmm.session import Hung, Lab
 from ppvmm.term import UserError, say
 
-KEYS = {"name", "summary", "suite", "timeout_s", "targets", "files", "script", "run", "expect", "variant",
+KEYS = {"name", "summary", "suite", "timeout_s", "targets", "files", "script", "run", "bench", "expect", "variant",
         "xenstores"}
 
 
@@ -27,6 +28,7 @@ class Scenario:
     expect: list[str] = field(default_factory=list)  # events that must have been reported
     folder: Path = SCENARIOS
     xenstores: list[str] = field(default_factory=list)  # `./ppvmm test` runs it once with each of these
+    bench: str = ""  # instead of a script: the words of a ./ppvmm that boots its own machines
 
 
 @dataclass
@@ -65,12 +67,12 @@ def load(name: str) -> Scenario:
     variant = Variant()
     for key, value in data.get("variant", {}).items():
         variant.change(key, ",".join(value) if isinstance(value, list) else str(value))
-    if ("run" in data) == ("script" in data):
-        raise UserError(f"{path}: needs either run (the commands) or script (a file beside it)")
-    script = data["run"] if "run" in data else (path.parent / data["script"]).read_text()
+    if sum(key in data for key in ("run", "script", "bench")) != 1:
+        raise UserError(f"{path}: needs one of run (the commands), script (a file beside it), bench (a ./ppvmm to run)")
+    script = (path.parent / data["script"]).read_text() if "script" in data else data.get("run", "")
     return Scenario(data.get("name", path.stem), data["summary"], data["suite"], float(data["timeout_s"]), script,
                     variant, data.get("targets", []), data.get("files", {}), data.get("expect", []), path.parent,
-                    data.get("xenstores", [variant.xenstore]))
+                    data.get("xenstores", [variant.xenstore]), data.get("bench", ""))
 
 
 def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True) -> Outcome:
@@ -78,6 +80,8 @@ def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True)
     folder = new_folder(scenario.name)
     result = Result(scenario.name, scenario.variant.mode)
     problems: list[str] = []
+    if scenario.bench:
+        return _bench(scenario, folder, result, json_file, verbose)
 
     def on_event(event: dict) -> None:
         if verbose:
@@ -110,6 +114,20 @@ def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True)
         result.versions |= session.versions
     result.ok = not problems
     result.extra |= {"variant": vars(scenario.variant), "problems": problems}
+    result.write(folder, json_file)
+    return Outcome(scenario, folder, result, problems)
+
+
+def _bench(scenario: Scenario, folder: Path, result: Result, json_file: Path | None, verbose: bool) -> Outcome:
+    """A benchmark in short: it boots its own machines, and its records are what is expected of it."""
+    if verbose:
+        say(f"{scenario.name}: {scenario.summary} [./ppvmm {scenario.bench}]")
+    told, checks, problems = bench_smoke.run(scenario.bench, scenario.expect, folder, scenario.timeout_s)
+    if not scenario.expect:
+        problems.append("the scenario checked nothing")
+    result.ok = not problems
+    result.versions |= told.get("versions", {})
+    result.extra |= {"checks": checks, "problems": problems, "bench": told}
     result.write(folder, json_file)
     return Outcome(scenario, folder, result, problems)
 
