@@ -29,7 +29,7 @@ event "$name takes orders"
 xenstore-watch data/order | while read -r _; do
   order=$(xenstore-read data/order 2>/dev/null)
   number=${order%% *}
-  [ -n "$number" ] && [ "$number" != "$last" ] || continue
+  if [ -z "$number" ] || [ "$number" = "$last" ]; then continue; fi
   last=$number
   sh -c "${order#* }" > /tmp/said 2>&1
   code=$?
