@@ -24,7 +24,8 @@ def _common(parser: argparse.ArgumentParser, known: tuple[str, ...], systems: tu
 
 
 def add_overhead(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of all systems (default 3)")
+    parser.add_argument("--rounds", type=int, metavar="N",
+                        help="turns of all systems (default 3; 1 with --virtual, which repeats itself)")
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="of each load, whole ones for iperf3 (default 1)")
     _common(parser, BACKENDS, BACKENDS)
 

@@ -17,6 +17,7 @@ from ppvmm.term import UserError, say
 
 def run(arguments: argparse.Namespace) -> int:
     systems = chosen(arguments.systems, options.BACKENDS)
+    arguments.rounds = arguments.rounds if arguments.rounds is not None else 1 if arguments.virtual else 3
     if arguments.rounds < 1 or arguments.seconds <= 0:
         raise UserError("at least one round, and loads of some length", 2)
     packages.ensure("build", "lab", "figures", "load")

@@ -149,7 +149,7 @@ class ScenarioTest(unittest.TestCase):
         self.assertTrue(scenario.names())
         for name in scenario.names():
             one = scenario.load(name)
-            self.assertTrue(one.summary and one.suite and one.script)
+            self.assertTrue(one.summary and one.suite and (one.script or one.bench))
             for source in one.files.values():
                 self.assertTrue((one.folder / source).is_file(), f"{name}: {source}")
             self.assertTrue(one.expect or "check " in one.script, f"{name} checks nothing")
