@@ -24,6 +24,9 @@ struct Slot {
   void* context;
 };
 std::array<Slot, kPorts> slots;
+/// Words of the bit fields below which ports with handlers lie.
+std::size_t words_in_use = 0;
+std::array<std::uint64_t, kPorts / kWordBits> held_masks;
 bool stopping = false;
 bool reborn_life = false;
 
@@ -96,7 +99,14 @@ void on_supervisor(void*, Port) {
 /// Gives the vCPU back until an event comes or `deadline`.
 void sleep(std::optional<Nanoseconds> deadline) {
   auto& page = vitals::page();
-  if (deadline && !time::wake_at(*deadline)) return;
+  if (!deadline) {
+    time::no_wake();
+  } else {
+    // What is armed already and comes earlier will do: then it is set again.
+    mask(time::port(), false);
+    const bool over = take(time::port()) || time::armed_until() <= time::now();
+    if ((over || time::armed_until() > *deadline) && !time::wake_at(*deadline)) return;
+  }
   page.asleep = 1;
   ++page.counts.sleeps;
   abi::sched_block();
@@ -200,6 +210,7 @@ void close(Port port) {
 void handle(Port port, Handler handler, void* context) {
   if (port == 0 || port >= kPorts) return;
   slots[port] = {handler, context};
+  words_in_use = std::max<std::size_t>(words_in_use, port / kWordBits + 1);
   auto& mask = shared().evtchn_mask[port / kWordBits];
   const std::uint64_t bit = 1ul << port % kWordBits;
   if (handler == nullptr) {
@@ -212,6 +223,56 @@ void handle(Port port, Handler handler, void* context) {
   const std::uint64_t pending =
       __atomic_load_n(&shared().evtchn_pending[port / kWordBits], __ATOMIC_SEQ_CST);
   if ((pending & bit) != 0 || (reborn_life && is_survivor(port))) raise(port);
+}
+
+void take_upcall() {
+  __atomic_store_n(&vcpu().evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
+  // Xen makes an upcall only for the first event below a selector that is clear.
+  __atomic_store_n(&vcpu().evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+}
+
+void admit_only(Port port) {
+  auto& page = shared();
+  for (std::size_t word = 0; word < words_in_use; ++word) {
+    held_masks[word] = page.evtchn_mask[word];
+    __atomic_store_n(&page.evtchn_mask[word], ~0ul, __ATOMIC_RELAXED);
+  }
+  mask(port, false);
+  // What came before is raised again by admit_all().
+  take_upcall();
+  __atomic_store_n(&vcpu().evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
+}
+
+void admit_all() {
+  mask_upcalls();
+  auto& page = shared();
+  for (std::size_t word = 0; word < words_in_use; ++word)
+    __atomic_store_n(&page.evtchn_mask[word], held_masks[word], __ATOMIC_RELAXED);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  for (std::size_t word = 0; word < words_in_use; ++word) {
+    const std::uint64_t pending = __atomic_load_n(&page.evtchn_pending[word], __ATOMIC_RELAXED);
+    if ((pending & ~held_masks[word]) == 0) continue;
+    __atomic_fetch_or(&vcpu().evtchn_pending_sel, 1ul << word, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vcpu().evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+  }
+}
+
+void mask(Port port, bool masked) {
+  if (port == 0 || port >= kPorts) return;
+  auto& word = shared().evtchn_mask[port / kWordBits];
+  const std::uint64_t bit = 1ul << port % kWordBits;
+  if (masked) {
+    __atomic_fetch_or(&word, bit, __ATOMIC_SEQ_CST);
+  } else {
+    __atomic_fetch_and(&word, ~bit, __ATOMIC_SEQ_CST);
+  }
+}
+
+bool take(Port port) {
+  if (port == 0 || port >= kPorts) return false;
+  const std::uint64_t bit = 1ul << port % kWordBits;
+  return (__atomic_fetch_and(&shared().evtchn_pending[port / kWordBits], ~bit, __ATOMIC_SEQ_CST) &
+          bit) != 0;
 }
 
 void notify(Port port) {

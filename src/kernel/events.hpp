@@ -76,6 +76,18 @@ void stop();
 
 // --- For the runtime itself.
 
+/// Lets upcalls come, for `port` alone; the others' events wait. Until admit_all(), which masks
+/// upcalls again and makes pending what came meanwhile, no port may be handled or closed.
+void admit_only(Port port);
+void admit_all();
+/// Masks or unmasks the port, and nothing else: what is pending is not raised.
+void mask(Port port, bool masked);
+/// Takes the port's pending event. False if there is none.
+[[nodiscard]] bool take(Port port);
+/// Between admit_only() and admit_all(): an upcall came, and no other is wanted for the same
+/// events.
+void take_upcall();
+
 /// Masks upcalls, finds survivors, closes ports of the last incarnation that are not.
 void set_up(bool reborn);
 /// Creates (or finds again) the port by which root and this domain wake each other.

@@ -15,6 +15,16 @@ namespace {
 alignas(Frames) std::byte frames_storage[sizeof(Frames)];
 alignas(Slabs) std::byte slabs_storage[sizeof(Slabs)];
 std::uint64_t total_bytes = 0;
+volatile bool changing = false;
+
+/// The heap's lists are half changed while one of these lives.
+class Changing {
+ public:
+  Changing() { changing = true; }
+  ~Changing() { changing = false; }
+  Changing(const Changing&) = delete;
+  Changing& operator=(const Changing&) = delete;
+};
 
 Frames& frames() {
   return *std::launder(reinterpret_cast<Frames*>(frames_storage));
@@ -44,6 +54,26 @@ Frame frame_number(const void* pointer) {
   return frame < frames().info().size() ? static_cast<Frame>(frame) : kNoFrame;
 }
 
+bool release_object(void* object) {
+  const Changing now;
+  return slabs().release(object);
+}
+
+bool release_frames(Frame first) {
+  const Changing now;
+  return frames().release(first);
+}
+
+std::optional<Frame> take_frames(Frame count) {
+  const Changing now;
+  return frames().take(count);
+}
+
+void* take_object(std::size_t size_class) {
+  const Changing now;
+  return slabs().take(size_class);
+}
+
 /// Null if there is not enough memory.
 void* allocate(std::size_t bytes, std::size_t alignment) {
   // A class whose size is a multiple of the alignment has all its objects aligned: pages are.
@@ -52,7 +82,7 @@ void* allocate(std::size_t bytes, std::size_t alignment) {
     while (size_class < kSlabSizes.size() && kSlabSizes[size_class] % alignment != 0)
       ++size_class;
     if (size_class < kSlabSizes.size()) {
-      void* const object = slabs().take(size_class);
+      void* const object = take_object(size_class);
       if (object != nullptr) {
         count_given(kSlabSizes[size_class]);
         return object;
@@ -75,7 +105,7 @@ void give_back(void* pointer) {
   const FrameInfo& info = frames().info()[frame];
   if (info.use == FrameUse::slab) {
     const std::size_t size = kSlabSizes[info.order];
-    if (!slabs().release(pointer)) panic("delete of something that was not allocated");
+    if (!release_object(pointer)) panic("delete of something that was not allocated");
     count_back(size);
     return;
   }
@@ -89,6 +119,10 @@ void* allocate_or_die(std::size_t bytes, std::size_t alignment) {
 }
 
 }  // namespace
+
+bool busy() {
+  return changing;
+}
 
 std::uint64_t available() {
   return std::uint64_t{frames().free_frames()} * kPage;
@@ -109,7 +143,7 @@ Statistics statistics() {
 }
 
 std::byte* take_pages(std::size_t count) {
-  const auto first = frames().take(static_cast<Frame>(std::min<std::size_t>(count, kNoFrame)));
+  const auto first = take_frames(static_cast<Frame>(std::min<std::size_t>(count, kNoFrame)));
   if (!first) {
     ++vitals::page().counts.heap_refused;
     return nullptr;
@@ -121,7 +155,7 @@ std::byte* take_pages(std::size_t count) {
 void release_pages(std::byte* pages) {
   const Frame frame = frame_number(pages);
   const Frame count = frame == kNoFrame ? 0 : frames().run_length(frame);
-  if (count == 0 || address_of(pages) % kPage != 0 || !frames().release(frame)) {
+  if (count == 0 || address_of(pages) % kPage != 0 || !release_frames(frame)) {
     panic("pages given back that were not taken");
   }
   count_back(std::uint64_t{count} * kPage);

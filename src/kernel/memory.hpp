@@ -38,6 +38,8 @@ void release_pages(std::byte* pages);
 /// Pages that an earlier incarnation kept under `tag`: their address, null if none.
 [[nodiscard]] std::byte* survived(std::uint32_t tag);
 
+/// For the runtime: the heap is being changed. Code that is ended here leaves it broken.
+[[nodiscard]] bool busy();
 /// For the runtime: takes over all memory from the first free frame on, but for survivors' pages.
 void set_up();
 

@@ -116,7 +116,8 @@ bool is_guard(Address address) {
   return address == address_of(&ppvmm_main_guard[0]) ||
          address == address_of(&ppvmm_trap_guard[0]) ||
          address == address_of(&ppvmm_nested_guard[0]) ||
-         address == address_of(&ppvmm_contained_guard[0]);
+         address == address_of(&ppvmm_contained_guard[0]) ||
+         address == address_of(&ppvmm_inner_guard[0]);
 }
 
 /// The entry a page of the linear map should have, given the one the builder made.

@@ -42,7 +42,8 @@ bool guards_are_not_mapped() {
   return traps::read_traps(address_of(&ppvmm_main_guard[0]) + kPage - 1) &&
          traps::read_traps(address_of(&ppvmm_trap_guard[0]) + kPage - 1) &&
          traps::read_traps(address_of(&ppvmm_nested_guard[0]) + kPage - 1) &&
-         traps::read_traps(address_of(&ppvmm_contained_guard[0]) + kPage - 1);
+         traps::read_traps(address_of(&ppvmm_contained_guard[0]) + kPage - 1) &&
+         traps::read_traps(address_of(&ppvmm_inner_guard[0]) + kPage - 1);
 }
 
 bool heap_gives_and_takes() {

@@ -131,8 +131,9 @@ trap_hopeless:
     probe ppvmm_probe_write, movb %sil, (%rdi)
     probe ppvmm_probe_call, call *%rdi
 
-/* int ppvmm_contain(void (*code)(void*), void* context): calls code(context) on the stack of contained code. 0: it came
- * back; 1: it ended in ppvmm_contain_land, from wherever it was. ppvmm_contained is the way back, 0 outside. */
+/* int ppvmm_contain(void (*code)(void*), void* context, void* stack): calls code(context) on a stack of contained code.
+ * 0: it came back; 1: it ended in ppvmm_contain_land, from wherever it was. ppvmm_contained is the way back, 0 outside;
+ * the way back of the level outside lies on that level's stack. */
     .globl ppvmm_contain
     .type ppvmm_contain, @function
 ppvmm_contain:
@@ -142,15 +143,16 @@ ppvmm_contain:
     pushq %r13
     pushq %r14
     pushq %r15
+    pushq ppvmm_contained(%rip)
     movq %rsp, ppvmm_contained(%rip)
-    movabsq $ppvmm_contained_stack, %rsp
+    movq %rdx, %rsp
     movq %rdi, %rax
     movq %rsi, %rdi
     xorl %ebp, %ebp                 /* the end of every backtrace */
     call *%rax
     xorl %eax, %eax
 1:  movq ppvmm_contained(%rip), %rsp
-    movq $0, ppvmm_contained(%rip)
+    popq ppvmm_contained(%rip)
     popq %r15
     popq %r14
     popq %r13
@@ -161,20 +163,23 @@ ppvmm_contain:
     .size ppvmm_contain, . - ppvmm_contain
     .globl ppvmm_contain_land
 ppvmm_contain_land:
-    movabsq $ppvmm_contained_stack, %rsp
+    movq ppvmm_contained(%rip), %rsp
     pushq $0x2                      /* DF, TF, AC, NT clear */
     popfq
     movl $1, %eax
     jmp 1b
 
-/* Event upcall. Events are masked while ordinary code runs; an upcall comes only while SCHEDOP_block has them unmasked.
- * Nothing is done here: the event loop looks at the pending bits itself. Xen masked events when it delivered, and the
- * way back is taken without a hypercall so that they stay masked: the return address goes right below the interrupted
- * stack pointer, which is padding or the saved ss of Xen's frame. */
+/* Event upcall. Events are masked while ordinary code runs; an upcall comes only while SCHEDOP_block has them unmasked,
+ * or as the tick that watches over contained code. In the first case nothing is done here: the event loop looks at the
+ * pending bits itself. Xen masked events when it delivered, and the way back is taken without a hypercall so that they
+ * stay masked: the return address goes right below the interrupted stack pointer, which is padding or the saved ss of
+ * Xen's frame. */
     .balign 16
     .globl ppvmm_upcall
 ppvmm_upcall:
-    movq 40(%rsp), %rcx             /* interrupted rsp */
+    cmpq $0, ppvmm_contained(%rip)
+    jne 2f
+1:  movq 40(%rsp), %rcx             /* interrupted rsp */
     movq 16(%rsp), %r11             /* interrupted rip */
     movq %r11, -8(%rcx)
     leaq -8(%rcx), %rcx
@@ -185,6 +190,34 @@ ppvmm_upcall:
     popfq
     movq 40(%rsp), %rsp
     ret
+/* Contained code: ppvmm_tick decides whether it goes on. Its stack takes no more than Xen's frame and these. */
+2:  pushq %rax
+    pushq %rdx
+    pushq %rsi
+    pushq %rdi
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    fxsave64 upcall_fpu(%rip)
+    leaq 56(%rsp), %rdi
+    movq %rbp, %rsi
+    movq %rsp, upcall_stack(%rip)
+    movabsq $ppvmm_trap_stack, %rsp
+    cld
+    call ppvmm_tick
+    movq upcall_stack(%rip), %rsp
+    testl %eax, %eax
+    jnz ppvmm_contain_land
+    fxrstor64 upcall_fpu(%rip)
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rdi
+    popq %rsi
+    popq %rdx
+    popq %rax
+    movb $0, ppvmm_shared_info+1(%rip)  /* evtchn_upcall_mask of vCPU 0; what comes now interrupts the way back */
+    jmp 1b
 
     .bss
     .balign 8
@@ -195,8 +228,12 @@ probe_stack: .quad 0
 ppvmm_contained: .quad 0
 probe_frame: .quad 0
 trap_rax:    .quad 0
+upcall_stack: .quad 0
 trap_vector: .long 0
 trap_depth:  .long 0
+
+    .balign 16
+upcall_fpu:  .skip 512
 
     .section .rodata, "a"
     .balign 4

@@ -17,6 +17,8 @@ std::uint64_t time_stamp_counter() {
 __extension__ using Wide = unsigned __int128;
 
 Nanoseconds latest = 0;
+Nanoseconds armed = 0;
+abi::Port timer_port = 0;
 
 }  // namespace
 
@@ -51,18 +53,39 @@ TimerQueue& timers() {
 void set_up() {
   // Xen ticks a PV vCPU at 100 Hz unless told not to; an idle service should cost nothing.
   if (abi::vcpu_op<void>(VCPUOP_stop_periodic_timer, nullptr) != 0) panic("periodic tick stays");
-  const auto port = events::bind_virq(VIRQ_TIMER);
-  if (!port) panic("timer interrupt cannot be bound");
+  const auto bound = events::bind_virq(VIRQ_TIMER);
+  if (!bound) panic("timer interrupt cannot be bound");
+  timer_port = *bound;
   // The loop looks at the queue on each turn; the event only ends its sleep.
   events::handle(
-      *port, [](void*, abi::Port) {}, nullptr);
+      timer_port, [](void*, abi::Port) {}, nullptr);
 }
 
 bool wake_at(Nanoseconds deadline) {
+  (void)events::take(timer_port);
+  events::mask(timer_port, false);
   vcpu_set_singleshot_timer_t request{};
   request.timeout_abs_ns = deadline;
   request.flags = VCPU_SSHOTTMR_future;
-  return abi::vcpu_op(VCPUOP_set_singleshot_timer, &request) == 0;
+  const bool set = abi::vcpu_op(VCPUOP_set_singleshot_timer, &request) == 0;
+  if (set) armed = deadline;
+  return set;
+}
+
+Nanoseconds armed_until() {
+  return armed;
+}
+
+void no_wake() {
+  events::mask(timer_port, true);
+}
+
+abi::Port port() {
+  return timer_port;
+}
+
+bool take_tick() {
+  return events::take(timer_port);
 }
 
 }  // namespace ppvmm::kernel::time

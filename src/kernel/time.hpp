@@ -1,6 +1,7 @@
 /// Time from Xen: the paravirtual clock and the timers on it.
 #pragma once
 
+#include "abi/xen.hpp"
 #include "kernel/timers.hpp"
 
 namespace ppvmm::kernel::time {
@@ -20,7 +21,16 @@ inline constexpr Nanoseconds kSecond = 1'000'000'000;
 
 /// Stops Xen's own periodic tick and binds the timer's virtual interrupt.
 void set_up();
-/// Asks Xen to wake the vCPU at `deadline`. False if that is in the past already.
+/// Asks Xen to wake the vCPU at `deadline`. False if that is in the past already. There is one such
+/// deadline: the last one counts.
 [[nodiscard]] bool wake_at(Nanoseconds deadline);
+/// The last one asked for; it may be over.
+[[nodiscard]] Nanoseconds armed_until();
+/// What is armed shall not wake the vCPU, until wake_at() is called again.
+void no_wake();
+/// The port of the timer's interrupt.
+[[nodiscard]] abi::Port port();
+/// Takes the timer's event. False if there is none.
+[[nodiscard]] bool take_tick();
 
 }  // namespace ppvmm::kernel::time

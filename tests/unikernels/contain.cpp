@@ -3,10 +3,14 @@
 #include "kernel/contain.hpp"
 
 #include <array>
+#include <memory>
 
+#include "abi/hypercall.hpp"
 #include "checks.hpp"
 #include "kernel/layout.hpp"
+#include "kernel/panic.hpp"
 #include "kernel/start.hpp"
+#include "kernel/time.hpp"
 
 namespace {
 
@@ -22,6 +26,88 @@ volatile std::uint64_t* const nowhere = kernel::at<volatile std::uint64_t>(0x777
     return 0;
   }
   return deep(depth - 1) + room[depth % 16];
+}
+
+/// Loops end, wherever they are; work that takes long and ends does not.
+void endless_loops(test::Checks& checks, kernel::vitals::Component component) {
+  volatile std::uint64_t turns = 0;
+  for (int round = 0; round < 3; ++round) {
+    const auto begin = kernel::time::now();
+    checks.expect(!kernel::contain(component,
+                                   [&] {
+                                     for (;;)
+                                       turns = turns + 1;
+                                   }),
+                  "an endless loop is ended");
+    const auto took = kernel::time::now() - begin;
+    checks.expect(kernel::last_contained_fault().kind == abi::FaultKind::hang, "as a hang");
+    checks.expect(took >= 2 * kernel::kTickNs, "not too early");
+    checks.note("loop ended after us", took / kernel::time::kMicrosecond);
+  }
+  // One that calls the heap and Xen all the time must be ended between them.
+  checks.expect(!kernel::contain(component,
+                                 [&] {
+                                   for (;;) {
+                                     delete[] new char[100];
+                                     (void)abi::xen_version();
+                                   }
+                                 }),
+                "so is one that is mostly elsewhere");
+  const std::unique_ptr<char[]> heap_works(new char[100]);
+  // Registers and flags are as they were after each tick.
+  const auto end = kernel::time::now() + 20 * kernel::time::kMillisecond;
+  std::uint64_t sum = 0;
+  std::uint64_t count = 0;
+  double half = 0;
+  checks.expect(kernel::contain(component, 1000,
+                                [&] {
+                                  while (kernel::time::now() < end) {
+                                    for (std::uint64_t i = 0; i < 1000; ++i) {
+                                      sum += i * 3 + 1;
+                                      half += 0.5;
+                                    }
+                                    ++count;
+                                  }
+                                }),
+                "patience is what the caller says");
+  checks.expect(sum == count * (3 * 499'500 + 1000), "ticks do not disturb numbers");
+  checks.expect(half == static_cast<double>(count) * 500, "nor floating point");
+}
+
+/// Contained code within contained code.
+void levels(test::Checks& checks, kernel::vitals::Component component) {
+  bool inner = true;
+  bool reached = false;
+  checks.expect(kernel::contain(component,
+                                [&] {
+                                  inner = kernel::contain(component, [] { *nowhere = 1; });
+                                  reached = true;
+                                }) &&
+                    !inner && reached,
+                "a fault ends the innermost level");
+  inner = true;
+  checks.expect(kernel::contain(component,
+                                [&] {
+                                  inner = kernel::contain(component, [] {
+                                    for (;;)
+                                      __builtin_ia32_pause();
+                                  });
+                                }) &&
+                    !inner,
+                "so does a loop");
+  checks.expect(!kernel::contain(component,
+                                 [&] {
+                                   for (;;)
+                                     inner = kernel::contain(component, [] {});
+                                 }) &&
+                    inner,
+                "a loop outside ends, though it calls what comes back");
+  checks.expect(!kernel::contain(component,
+                                 [&] {
+                                   (void)kernel::contain(component, [] { *nowhere = 1; });
+                                   *nowhere = 1;
+                                 }),
+                "after that the level outside can still fault");
 }
 
 }  // namespace
@@ -55,6 +141,9 @@ void ppvmm_main(const kernel::Start& start) {
   checks.expect(!kernel::contain(component, [&] { result = deep(100); }),
                 "so is a trap far down the stack");
   checks.expect(kernel::last_contained_fault().depth > 10, "with its backtrace");
+
+  endless_loops(checks, component);
+  levels(checks, component);
 
   std::uint64_t landed = 0;
   for (int round = 0; round < 1000; ++round) {
