@@ -138,12 +138,14 @@ void Frame::reset() {
   if (pool_ != nullptr) std::exchange(pool_, nullptr)->release_record(index_);
 }
 
-BufferPool::BufferPool(std::byte* memory, std::span<const DmaAddress> pages, std::size_t frames)
+BufferPool::BufferPool(std::byte* memory, std::span<const DmaAddress> pages, std::size_t frames,
+                       std::span<ReceiveNote> notes)
     : memory_(memory),
       pages_(pages),
       holders_(pages.size()),
       owners_(pages.size()),
-      records_(frames) {
+      records_(frames),
+      notes_(notes.size() == pages.size() ? notes : std::span<ReceiveNote>{}) {
   free_buffers_.reserve(pages.size());
   free_records_.reserve(frames);
   for (std::size_t i = pages.size(); i-- > 0;)
@@ -205,7 +207,9 @@ BufferPool::Statistics BufferPool::statistics() const {
 
 void BufferPool::release(std::uint32_t buffer) {
   owners_[buffer] = 0;
-  if (--holders_[buffer] == 0) free_buffers_.push_back(buffer);
+  if (--holders_[buffer] != 0) return;
+  if (!notes_.empty()) notes_[buffer].length = 0;
+  free_buffers_.push_back(buffer);
 }
 
 void BufferPool::release_record(std::uint32_t index) {

@@ -47,6 +47,23 @@ struct Offload {
   bool operator==(const Offload&) const = default;
 };
 
+/// What is noted of a buffer that holds a packet from the wire, or a piece of one, while nobody is
+/// known to have it yet: in memory that outlives the pool, so that a later one finds it.
+struct ReceiveNote {
+  std::uint32_t number{};  ///< Of the packet: they count upwards, modulo 2^32.
+  std::uint16_t offset{};
+  std::uint16_t length{};  ///< 0: nothing is noted.
+  std::uint8_t piece{};    ///< Which piece of the packet, from 0.
+  std::uint8_t pieces{};   ///< How many it has.
+  std::uint8_t offload{};  ///< Bit 0: data_validated, 1: checksum_blank.
+  std::uint8_t sum{};      ///< Over all else: a note that is torn or damaged is none.
+  std::uint16_t checksum_start{};
+  std::uint16_t checksum_offset{};
+
+  bool operator==(const ReceiveNote&) const = default;
+};
+static_assert(sizeof(ReceiveNote) == 16);
+
 class BufferPool;
 
 /// One buffer of a pool, held. Empty after a move, and when the pool had none.
@@ -158,8 +175,10 @@ class BufferPool {
   };
 
   /// `memory` holds pages.size() buffers one after the other; `pages` says where each lies for
-  /// devices. `frames` records are made for frames. Both must outlive the pool.
-  BufferPool(std::byte* memory, std::span<const DmaAddress> pages, std::size_t frames);
+  /// devices. `frames` records are made for frames. Both must outlive the pool. `notes`: one for
+  /// each buffer, as an earlier pool over the same memory left them, or all zero; or none at all.
+  BufferPool(std::byte* memory, std::span<const DmaAddress> pages, std::size_t frames,
+             std::span<ReceiveNote> notes = {});
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
@@ -172,7 +191,19 @@ class BufferPool {
   /// `headroom` < kBufferBytes, 1 <= length <= kFrameBytesMax.
   [[nodiscard]] Frame frame_of(std::size_t length, std::size_t headroom = 0);
 
+  /// The buffer at that place of the device's, if it is free: whoever knows that there is something
+  /// in it. Empty otherwise.
+  [[nodiscard]] Buffer claim(DmaAddress address);
+
+  /// The packet came from the wire: until its buffers are free again, recover() finds it.
+  void note(const Frame& frame);
+  /// Packets that were noted by an earlier pool, or by a component that died with them: those that
+  /// are whole, in their order. All notes about free buffers are gone afterwards.
+  [[nodiscard]] std::vector<Frame> recover();
+
   [[nodiscard]] Statistics statistics() const;
+  /// Free lists, counts and records agree with each other. Costs a look at each.
+  [[nodiscard]] bool consistent() const;
   [[nodiscard]] std::span<const DmaAddress> pages() const { return pages_; }
   [[nodiscard]] std::byte* data(std::uint32_t buffer) const {
     return memory_ + std::size_t{buffer} * kBufferBytes;
@@ -181,6 +212,7 @@ class BufferPool {
   /// Whose the handles are that are made from now on: 0 is everybody's, others are components that
   /// may die with what they hold. Returns who it was before.
   std::uint8_t enter(std::uint8_t owner) { return std::exchange(owner_, owner); }
+  [[nodiscard]] std::uint8_t owner() const { return owner_; }
   /// The frame changes hands.
   void give(const Frame& frame, std::uint8_t owner);
   /// The component died: what was its own becomes free, and the free lists are made anew, for it
@@ -239,6 +271,8 @@ class BufferPool {
   std::vector<std::uint32_t> free_buffers_;
   std::vector<Record> records_;
   std::vector<std::uint32_t> free_records_;
+  std::span<ReceiveNote> notes_;
+  std::uint32_t notes_made_{};
   std::uint64_t refused_buffers_{};
   std::uint64_t refused_frames_{};
 };

@@ -3,6 +3,7 @@
 #include "kernel/console.hpp"
 #include "kernel/dma.hpp"
 #include "kernel/events.hpp"
+#include "kernel/memory.hpp"
 
 namespace ppvmm::net::device {
 
@@ -46,6 +47,7 @@ std::expected<void, AssignedNic::Error> AssignedNic::map_registers() {
 }
 
 std::expected<void, AssignedNic::Error> AssignedNic::take_memory(std::uint32_t tag) {
+  resources_.inherited = kernel::memory::survived(tag) != nullptr;
   std::byte* const memory = kernel::dma::pages(nic::kDriverPages, tag);
   if (memory == nullptr) return std::unexpected(Error::no_memory);
   for (std::size_t i = 0; i < nic::kDriverPages; ++i) {

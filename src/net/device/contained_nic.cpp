@@ -32,7 +32,7 @@ ContainedNic::ContainedNic(const nic::Driver& driver, const nic::Resources& reso
     : driver_(&driver), resources_(resources), client_(resources.client), component_(component) {
   resources_.client = this;
   // Nothing is allocated while the driver runs.
-  received_.reserve(kKept);
+  received_.reserve(2 * kKept);
   sent_.reserve(2 * kKept);
 }
 
@@ -47,14 +47,15 @@ std::expected<std::unique_ptr<ContainedNic>, NicError> ContainedNic::create(
 
 ContainedNic::~ContainedNic() {
   // A living driver quiets its device. A dead one is only memory.
-  if (!run([this] { nic_.reset(); })) ::operator delete(static_cast<void*>(nic_.release()));
+  if (!run([this] { nic_.reset(); }, kResetPatience))
+    ::operator delete(static_cast<void*>(nic_.release()));
 }
 
 template <typename Code>
-bool ContainedNic::run(Code&& code) {
+bool ContainedNic::run(Code&& code, unsigned patience) {
   if (dead_) return false;
   const std::uint8_t outside = resources_.pool->enter(kOwner);
-  dead_ = !kernel::contain(component_, code);
+  dead_ = !kernel::contain(component_, patience, code);
   resources_.pool->enter(outside);
   if (dead_) ++deaths_;
   return !dead_;
@@ -80,26 +81,27 @@ std::expected<void, NicError> ContainedNic::make() {
 std::expected<void, NicError> ContainedNic::replace() {
   ::operator delete(static_cast<void*>(nic_.release()));
   // Frames that it had handed over already are whole, and ours.
-  for (std::vector<Frame>* const kept : {&received_, &sent_}) {
-    for (const Frame& frame : *kept)
-      resources_.pool->give(frame, 0);
-  }
+  for (std::vector<Frame>* const kept : {&received_, &sent_})
+    take_back(*kept);
   resources_.pool->reclaim_owned(kOwner);
   before_ = before_ + std::exchange(seen_, {});
   ++before_.restarts;
+  resources_.inherited = true;
   return make();
 }
 
 std::expected<void, NicError> ContainedNic::begin_anew() {
   std::expected<void, NicError> started;
-  const bool alive = run([&] {
-    (void)nic_->set_mtu(mtu_);
-    nic_->set_promiscuous(promiscuous_);
-    nic_->set_multicast(groups_);
-    started = nic_->start();
-    mac_ = nic_->mac();
-    link_ = nic_->link();
-  });
+  const bool alive = run(
+      [&] {
+        (void)nic_->set_mtu(mtu_);
+        nic_->set_promiscuous(promiscuous_);
+        nic_->set_multicast(groups_);
+        started = nic_->start();
+        mac_ = nic_->mac();
+        link_ = nic_->link();
+      },
+      kResetPatience);
   if (!alive) return std::unexpected(NicError::reset_failed);
   return started;
 }
@@ -114,27 +116,27 @@ std::expected<void, NicError> ContainedNic::start() {
 
 std::expected<void, NicError> ContainedNic::stop(std::vector<Frame>& unsent) {
   std::expected<void, NicError> stopped;
-  if (!run([&] { stopped = nic_->stop(unsent); })) {
+  if (!run([&] { stopped = nic_->stop(unsent); }, kResetPatience)) {
     // A new driver's reset is what quiets the device now.
     const auto replaced = replace();
     if (!replaced) return replaced;
-    if (!run([&] { stopped = nic_->stop(unsent); })) {
+    if (!run([&] { stopped = nic_->stop(unsent); }, kResetPatience)) {
       return std::unexpected(NicError::reset_failed);
     }
   }
-  for (const Frame& frame : unsent)
-    resources_.pool->give(frame, 0);
+  take_back(unsent);
   return stopped;
 }
 
 std::expected<void, NicError> ContainedNic::restart(std::vector<Frame>& unsent) {
   std::expected<void, NicError> restarted;
-  if (run([&] {
-        restarted = nic_->restart(unsent);
-        link_ = nic_->link();
-      })) {
-    for (const Frame& frame : unsent)
-      resources_.pool->give(frame, 0);
+  if (run(
+          [&] {
+            restarted = nic_->restart(unsent);
+            link_ = nic_->link();
+          },
+          kResetPatience)) {
+    take_back(unsent);
     return restarted;
   }
   // What a dead driver had put into the list cannot be told from what it was putting in.
@@ -156,7 +158,9 @@ TransmitResult ContainedNic::transmit(Frame&& frame) {
     new (&frame) Frame;
     return TransmitResult::accepted;
   }
-  if (result != TransmitResult::accepted) resources_.pool->give(frame, 0);
+  if (result != TransmitResult::accepted) {
+    resources_.pool->give(frame, resources_.pool->owner());
+  }
   return result;
 }
 
@@ -184,17 +188,27 @@ std::size_t ContainedNic::poll(std::size_t budget) {
   return done;
 }
 
-/// What the driver said, now that it does not run.
+/// They are no longer the driver's, but whose code runs now.
+void ContainedNic::take_back(std::span<const Frame> frames) {
+  for (const Frame& frame : frames)
+    resources_.pool->give(frame, resources_.pool->owner());
+}
+
+/// What the driver said, now that it does not run. The client may die of it: what it was not told
+/// yet is still here then, and still the driver's.
 void ContainedNic::tell() {
-  for (std::vector<Frame>* const kept : {&received_, &sent_}) {
-    for (const Frame& frame : *kept)
-      resources_.pool->give(frame, 0);
-  }
-  for (Frame& frame : received_)
+  BufferPool& pool = *resources_.pool;
+  for (Frame& frame : received_) {
+    if (!frame) continue;
+    pool.give(frame, pool.owner());
     client_->received(std::move(frame));
+  }
   received_.clear();
-  for (Frame& frame : sent_)
+  for (Frame& frame : sent_) {
+    if (!frame) continue;
+    pool.give(frame, pool.owner());
     client_->sent(std::move(frame));
+  }
   sent_.clear();
   if (std::exchange(link_changed_, false)) client_->link_changed(link_);
   if (!dead_ && std::exchange(room_owed_, false)) client_->room();

@@ -13,6 +13,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernel/contain.hpp"
 #include "kernel/vitals.hpp"
 #include "net/nic/drivers.hpp"
 
@@ -60,6 +61,8 @@ class ContainedNic final : public Nic, private NicClient {
  private:
   /// Received frames kept at most: more than one poll's budget.
   static constexpr std::size_t kKept = 256;
+  /// Ticks that may come while the device is reset: it is waited for, not longer than 80 ms.
+  static constexpr unsigned kResetPatience = 50;
 
   ContainedNic(const nic::Driver& driver, const nic::Resources& resources,
                kernel::vitals::Component component);
@@ -72,7 +75,8 @@ class ContainedNic final : public Nic, private NicClient {
 
   /// Calls into the driver; false if it is dead, or died of it.
   template <typename Code>
-  bool run(Code&& code);
+  bool run(Code&& code, unsigned patience = kernel::kPatience);
+  void take_back(std::span<const Frame> frames);
   [[nodiscard]] std::expected<void, NicError> make();
   [[nodiscard]] std::expected<void, NicError> begin_anew();
   void tell();

@@ -13,14 +13,16 @@ namespace ppvmm::net::device {
 /// before its driver was started, which resets it.
 class DevicePool {
  public:
-  /// `buffers` pages under `tag`, and records for `frames` frames. Null without memory.
+  /// `buffers` pages under `tag`, their notes under `tag + 0x100`, and records for `frames` frames.
+  /// Null without memory.
   [[nodiscard]] static std::unique_ptr<DevicePool> create(std::size_t buffers, std::size_t frames,
                                                           std::uint32_t tag);
   [[nodiscard]] BufferPool& pool() { return pool_; }
 
  private:
-  DevicePool(std::byte* memory, std::vector<DmaAddress> pages, std::size_t frames)
-      : pages_(std::move(pages)), pool_(memory, pages_, frames) {}
+  DevicePool(std::byte* memory, std::vector<DmaAddress> pages, std::size_t frames,
+             std::span<ReceiveNote> notes)
+      : pages_(std::move(pages)), pool_(memory, pages_, frames, notes) {}
 
   std::vector<DmaAddress> pages_;
   BufferPool pool_;

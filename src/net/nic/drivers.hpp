@@ -32,6 +32,9 @@ struct Resources {
   std::span<const VendorCapability> capabilities;
   std::span<const DmaPage> pages;  ///< kDriverPages of them, for the driver alone.
   BufferPool* pool{};              ///< Where receive buffers come from, and frames for them.
+  /// The pages are as an earlier driver of the device left them, and the device may still be at
+  /// work with them: what it has received is handed on by the new driver.
+  bool inherited{};
   NicClient* client{};
 };
 

@@ -5,7 +5,10 @@
 /// them, for a received frame is only taken out when another buffer takes its place.
 ///
 /// The PHY is never touched: it negotiates by itself at power-up and keeps its link through the
-/// MAC's reset, which is what makes restart() fast.
+/// MAC's reset, which is what makes restart() fast. What the device had received when it is reset
+/// is not lost: it lies in the ring, and is handed over by the first poll() afterwards, even by
+/// another driver object over the same pages. Lost are frames that arrive while the device is in
+/// its reset, and on real hardware those in its internal FIFO.
 #pragma once
 
 #include <array>
@@ -65,6 +68,7 @@ class E1000e final : public Nic {
                               std::uint32_t microseconds);
 
   // start.cpp: bringing the device up and down
+  [[nodiscard]] std::expected<void, NicError> quiet();
   [[nodiscard]] std::expected<void, NicError> reset();
   [[nodiscard]] std::expected<void, NicError> read_mac();
   [[nodiscard]] std::expected<void, NicError> fill_receive_ring();
@@ -75,9 +79,15 @@ class E1000e final : public Nic {
   void look_at_link(bool tell);
   void take_unsent(std::vector<Frame>& unsent);
 
+  // rescue.cpp: what was received before a reset
+  void rescue();
+  void rescue_own();
+  void rescue_inherited();
+
   // receive.cpp
   std::size_t receive(std::size_t budget);
   void take_piece(const ReceiveDescriptor& done, std::size_t index);
+  void hand_over(Frame frame);
   void give_to_device(std::size_t index);
   void refill();
 
@@ -112,6 +122,12 @@ class E1000e final : public Nic {
   std::size_t receive_tail_{};
   Frame assembling_;   ///< Pieces of a frame that has not ended.
   bool discarding_{};  ///< The rest of the frame under way is dropped.
+  /// Frames that were received when the device was reset, in order, until the next poll().
+  std::array<Frame, kRing> rescued_;
+  std::size_t rescued_count_{};
+  bool rescuing_{};
+  bool inherited_{};       ///< The ring is an earlier driver's.
+  bool inherited_long_{};  ///< And had frames of several buffers.
 
   /// By the frame's last descriptor; the others are empty.
   std::array<Frame, kRing> transmit_frames_;

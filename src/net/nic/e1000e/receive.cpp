@@ -1,28 +1,10 @@
 // Receiving: datasheet chapter 7.1.
 #include <atomic>
-#include <cstring>
 
 #include "net/nic/e1000e/e1000e.hpp"
+#include "net/nic/e1000e/receive_descriptor.hpp"
 
 namespace ppvmm::net::nic::e1000e {
-namespace {
-
-ReceiveDescriptor* descriptor(const DmaPage& page, std::size_t index) {
-  return reinterpret_cast<ReceiveDescriptor*>(page.data) + index;
-}
-
-/// The device writes descriptors whenever it likes: one look at the status, and only when it says
-/// done, one copy of the rest. Nothing is read twice.
-bool take_done(ReceiveDescriptor& shared, ReceiveDescriptor& copy) {
-  const std::uint8_t status = std::atomic_ref{shared.status}.load(std::memory_order_acquire);
-  if ((status & rx_status::kDone) == 0) return false;
-  std::memcpy(&copy, &shared, sizeof copy);
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  copy.status = status;
-  return true;
-}
-
-}  // namespace
 
 void E1000e::give_to_device(std::size_t index) {
   ReceiveDescriptor& shared = *descriptor(receive_page_, index);
@@ -106,7 +88,15 @@ void E1000e::take_piece(const ReceiveDescriptor& done, std::size_t index) {
       checked && (done.errors & (rx_error::kTcpUdp | rx_error::kIp)) == 0;
   ++statistics_.rx_packets;
   statistics_.rx_bytes += assembling_.length();
-  client_->received(std::move(assembling_));
+  hand_over(std::move(assembling_));
+}
+
+void E1000e::hand_over(Frame frame) {
+  if (!rescuing_) {
+    client_->received(std::move(frame));
+  } else if (rescued_count_ < rescued_.size()) {
+    rescued_[rescued_count_++] = std::move(frame);
+  }
 }
 
 }  // namespace ppvmm::net::nic::e1000e

@@ -17,7 +17,8 @@ E1000e::E1000e(const Resources& resources)
       client_(resources.client),
       receive_page_(resources.pages[0]),
       transmit_page_(resources.pages[1]),
-      header_pages_(resources.pages.subspan(2, kHeaderPages)) {}
+      header_pages_(resources.pages.subspan(2, kHeaderPages)),
+      inherited_(resources.inherited) {}
 
 std::expected<std::unique_ptr<Nic>, NicError> E1000e::create(const Resources& resources) {
   if (resources.bars[0] == nullptr || resources.bars[0]->size() < kRegisterBytes ||
@@ -31,7 +32,7 @@ std::expected<std::unique_ptr<Nic>, NicError> E1000e::create(const Resources& re
 }
 
 E1000e::~E1000e() {
-  if (started_) (void)reset();
+  if (started_ && quiet()) (void)reset();
 }
 
 NicFeatures E1000e::features() const {
@@ -53,20 +54,30 @@ bool E1000e::wait_for(Reg reg, std::uint32_t mask, std::uint32_t value,
   }
 }
 
-std::expected<void, NicError> E1000e::reset() {
+/// Nothing is written to our memory any more afterwards, as far as the device obeys.
+std::expected<void, NicError> E1000e::quiet() {
   write(Reg::imc, cause::kAll);
   const std::uint32_t control = read(Reg::ctrl);
   if (control == kGone) {
     gone_ = true;
     return std::unexpected(NicError::device_gone);
   }
+  inherited_long_ = (read(Reg::rctl) & rctl::kLongPackets) != 0;
   write(Reg::rctl, 0);
   write(Reg::tctl, 0);
-  // 3.1.3.10: no new request as a bus master, and wait until those under way are done: afterwards
-  // nothing is written to our memory any more. A device that does not get there in time is reset
-  // all the same; that ends its requests the hard way.
+  // 3.1.3.10: no new request as a bus master, and wait until those under way are done. A device
+  // that does not get there in time is reset all the same; that ends its requests the hard way.
   write(Reg::ctrl, control | ctrl::kMasterDisable);
   (void)wait_for(Reg::status, status::kMasterActive, 0, 800);
+  return {};
+}
+
+std::expected<void, NicError> E1000e::reset() {
+  const std::uint32_t control = read(Reg::ctrl);
+  if (control == kGone) {
+    gone_ = true;
+    return std::unexpected(NicError::device_gone);
+  }
   write(Reg::ctrl, (control & ~ctrl::kMasterDisable) | ctrl::kReset);
   // 10.2.2.1: the bit clears itself; then what lies in the NVM is loaded.
   registers_->pause(10);
@@ -104,21 +115,26 @@ std::expected<void, NicError> E1000e::start() {
 }
 
 std::expected<void, NicError> E1000e::stop(std::vector<Frame>& unsent) {
-  const auto quiet = reset();
+  auto done = quiet();
+  if (done) done = reset();
   // Without an answer from the device its buffers stay where it may still write to them.
-  if (!quiet && !gone_) return quiet;
+  if (!done && !gone_) return done;
   started_ = false;
   take_unsent(unsent);
   assembling_.reset();
   for (Buffer& buffer : receive_buffers_)
     buffer.reset();
+  for (Frame& frame : rescued_)
+    frame.reset();
+  rescued_count_ = 0;
   return {};
 }
 
 std::expected<void, NicError> E1000e::restart(std::vector<Frame>& unsent) {
   if (started_) ++statistics_.restarts;
-  const auto quiet = reset();
-  if (!quiet) return quiet;
+  if (const auto still = quiet(); !still) return still;
+  rescue();
+  if (const auto done = reset(); !done) return done;
   started_ = false;
   take_unsent(unsent);
   const auto named = read_mac();
@@ -300,6 +316,9 @@ std::size_t E1000e::poll(std::size_t budget) {
   if (!started_ || gone_) return 0;
   if (std::exchange(link_pending_, false)) look_at_link(true);
   reap();
+  for (std::size_t i = 0; i < rescued_count_; ++i)
+    client_->received(std::move(rescued_[i]));
+  rescued_count_ = 0;
   const std::size_t done = receive(budget);
   if (done < budget) write(Reg::ims, cause::kWanted);
   return done;

@@ -114,7 +114,7 @@ void VirtioNet::end_packet() {
   }
   ++statistics_.rx_packets;
   statistics_.rx_bytes += length;
-  client_->received(std::move(assembling_));
+  hand_over(std::move(assembling_));
 }
 
 bool VirtioNet::fill_header(const Frame& frame, PacketHeader& header) const {

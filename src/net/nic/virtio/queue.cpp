@@ -18,6 +18,37 @@ UsedRing& Queue::used_ring() const {
   return *reinterpret_cast<UsedRing*>(used_.data);
 }
 
+Queue::Place& Queue::place() const {
+  static_assert(sizeof(AvailableRing) + sizeof(Place) <= kBufferBytes);
+  return *reinterpret_cast<Place*>(available_.data + kBufferBytes - sizeof(Place));
+}
+
+void Queue::note_place() {
+  place() = {.size = size_,
+             .taken = taken_,
+             .check = ~(std::uint32_t{size_} << 16 | std::uint32_t{taken_})};
+}
+
+std::size_t Queue::left_behind(std::span<Left, kQueueEntriesMax> left) const {
+  const Place at = place();
+  const std::uint16_t index = used_index();
+  const auto count = static_cast<std::uint16_t>(index - at.taken);
+  if (at.check != ~(std::uint32_t{at.size} << 16 | std::uint32_t{at.taken}) || at.size == 0 ||
+      at.size > kQueueEntriesMax || count > at.size) {
+    return 0;
+  }
+  std::size_t found = 0;
+  for (std::uint16_t i = 0; i < count; ++i) {
+    UsedEntry entry;
+    std::memcpy(&entry, &used_ring().ring[static_cast<std::uint16_t>(at.taken + i) % at.size],
+                sizeof entry);
+    if (entry.id >= at.size) return found;
+    const auto id = static_cast<std::uint16_t>(entry.id);
+    left[found++] = {.id = id, .address = descriptor(id).address, .length = entry.length};
+  }
+  return found;
+}
+
 void Queue::reset(std::uint16_t size) {
   size_ = free_ = size;
   first_free_ = added_ = published_ = taken_ = 0;
@@ -28,6 +59,7 @@ void Queue::reset(std::uint16_t size) {
   std::memset(descriptors_.data, 0, kBufferBytes);
   std::memset(available_.data, 0, sizeof(AvailableRing));
   std::memset(used_.data, 0, sizeof(UsedRing));
+  note_place();
 }
 
 std::optional<std::uint16_t> Queue::add(std::span<const Piece> out, std::span<const Piece> in) {
@@ -86,6 +118,7 @@ std::optional<Queue::Used> Queue::take() {
     return std::nullopt;
   }
   ++taken_;
+  note_place();
   const auto id = static_cast<std::uint16_t>(entry.id);
   std::uint16_t last = id;
   for (std::uint16_t i = 1; i < length_[id]; ++i)

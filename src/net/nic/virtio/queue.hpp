@@ -52,6 +52,15 @@ class Queue {
   };
   /// The next chain that the device is done with; its descriptors are free again.
   [[nodiscard]] std::optional<Used> take();
+  /// What the device had used and an earlier queue over the same pages had not taken when it died.
+  struct Left {
+    std::uint16_t id;
+    DmaAddress address;  ///< Of the chain's first piece.
+    std::uint32_t length;
+  };
+  /// For receive queues, whose chains are one piece each; before reset(), with the device quiet.
+  /// Returns how many of `left` were filled.
+  [[nodiscard]] std::size_t left_behind(std::span<Left, kQueueEntriesMax> left) const;
   /// take() would give something, or find the queue broken.
   [[nodiscard]] bool ready() const;
 
@@ -62,6 +71,16 @@ class Queue {
   [[nodiscard]] std::uint16_t available_index() const { return added_; }
 
  private:
+  /// Where we are in the used ring, for whoever comes after us: at the end of the available ring's
+  /// page, which the device reads and does not write.
+  struct Place {
+    std::uint16_t size;
+    std::uint16_t taken;
+    std::uint32_t check;  ///< The complement of both.
+  };
+  void note_place();
+  [[nodiscard]] Place& place() const;
+
   [[nodiscard]] Descriptor& descriptor(std::uint16_t index) const;
   [[nodiscard]] AvailableRing& available_ring() const;
   [[nodiscard]] UsedRing& used_ring() const;

@@ -39,7 +39,8 @@ VirtioNet::VirtioNet(const Resources& resources)
       receive_queue_(resources.pages[0], resources.pages[1], resources.pages[2]),
       transmit_queue_(resources.pages[3], resources.pages[4], resources.pages[5]),
       control_queue_(resources.pages[6], resources.pages[7], resources.pages[8]),
-      header_page_(resources.pages[9]) {}
+      header_page_(resources.pages[9]),
+      inherited_(resources.inherited) {}
 
 VirtioNet::~VirtioNet() {
   if (started_) (void)reset();
@@ -217,6 +218,9 @@ std::expected<void, NicError> VirtioNet::stop(std::vector<Frame>& unsent) {
   assembling_.reset();
   for (Buffer& buffer : receive_buffers_)
     buffer.reset();
+  for (Frame& frame : rescued_)
+    frame.reset();
+  rescued_count_ = 0;
   return {};
 }
 
@@ -224,6 +228,7 @@ std::expected<void, NicError> VirtioNet::restart(std::vector<Frame>& unsent) {
   if (started_) ++statistics_.restarts;
   const auto quiet = reset();
   if (!quiet) return quiet;
+  rescue();
   started_ = false;
   take_unsent(unsent);
   assembling_.reset();
@@ -359,6 +364,9 @@ std::size_t VirtioNet::poll(std::size_t budget) {
   if (!started_ || gone_) return 0;
   const std::uint64_t sent_before = sent_;
   reap();
+  for (std::size_t i = 0; i < rescued_count_; ++i)
+    client_->received(std::move(rescued_[i]));
+  rescued_count_ = 0;
   const std::size_t done = receive(budget);
   if (done >= budget) return done;
   // An interrupt without packets is the configuration's: the link (5.1.4).

@@ -71,6 +71,10 @@ class VirtioNet final : public Nic {
   void look_at_link(bool tell);
   void take_unsent(std::vector<Frame>& unsent);
 
+  // rescue.cpp: what was received before a reset
+  void rescue();
+  void hand_over(Frame frame);
+
   // data.cpp
   void refill();
   std::size_t receive(std::size_t budget);
@@ -108,6 +112,11 @@ class VirtioNet final : public Nic {
   PacketHeader assembling_header_{};
   std::uint16_t pieces_left_{};  ///< Of the packet under way.
   bool discarding_{};
+  /// Frames that were received when the device was reset, in order, until the next poll().
+  std::array<Frame, kQueueEntriesMax> rescued_;
+  std::size_t rescued_count_{};
+  bool rescuing_{};
+  bool inherited_{};  ///< The queues are an earlier driver's.
 
   /// Frames in order of acceptance, in a circle; what the device uses out of order waits for its
   /// turn.

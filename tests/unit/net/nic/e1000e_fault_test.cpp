@@ -71,6 +71,104 @@ TEST_F(E1000eFaultTest, ARestartKeepsTheLinkAndGivesBackWhatWasNotSent) {
   EXPECT_EQ(device_.faults, 0u);
 }
 
+TEST_F(E1000eFaultTest, ARestartKeepsWhatTheDeviceHadReceived) {
+  start();
+  for (unsigned i = 0; i < 40; ++i)
+    ASSERT_TRUE(device_.arrive(packet(100 + i, i)));
+  std::vector<Frame> unsent;
+  ASSERT_TRUE(nic_->restart(unsent));
+  EXPECT_TRUE(client_.in.empty()) << "the client is told by poll() alone";
+  ASSERT_TRUE(device_.arrive(packet(99)));
+  (void)nic_->poll(64);
+  ASSERT_EQ(client_.in.size(), 41u);
+  for (unsigned i = 0; i < 40; ++i)
+    EXPECT_EQ(bytes_of(client_.in[i]), packet(100 + i, i)) << "in order";
+  EXPECT_EQ(bytes_of(client_.in[40]), packet(99)) << "before what comes later";
+  EXPECT_EQ(device_.faults, 0u);
+}
+
+/// Another driver over the same pages and the same device, which was at work all the time.
+class E1000eHeirTest : public E1000eFaultTest {
+ protected:
+  static constexpr std::uint8_t kDriver = 1;
+  std::vector<std::unique_ptr<Nic>> dead_;
+
+  void start_owned() {
+    pool_.enter(kDriver);
+    start();
+  }
+  /// The driver dies: nothing of it runs any more, and what it held comes back to the pool.
+  void replace_driver() {
+    dead_.push_back(std::move(nic_));
+    for (const Frame& frame : client_.in)
+      pool_.give(frame, 0);
+    pool_.reclaim_owned(kDriver);
+    resources_.inherited = true;
+    auto made = E1000e::create(resources_);
+    ASSERT_TRUE(made);
+    nic_ = std::move(*made);
+    ASSERT_TRUE(nic_->start());
+  }
+  ~E1000eHeirTest() override {
+    pool_.enter(0);
+    for (auto& each : dead_)
+      static_cast<void>(each.release());
+  }
+};
+
+TEST_F(E1000eHeirTest, ANewDriverHandsOnWhatTheDeviceHadReceived) {
+  start_owned();
+  unsigned seed = 0;
+  for (int round = 0; round < 12; ++round) {
+    // Some that the old driver takes, so that the ring's place moves, and some that it does not.
+    for (unsigned i = 0; i < 31; ++i)
+      ASSERT_TRUE(device_.arrive(packet(100, seed++)));
+    (void)nic_->poll(64);
+    for (unsigned i = 0; i < 50; ++i)
+      ASSERT_TRUE(device_.arrive(packet(100, seed++)));
+    replace_driver();
+    (void)nic_->poll(64);
+    ASSERT_EQ(client_.in.size(), 81u) << round;
+    for (unsigned i = 0; i < 81; ++i)
+      ASSERT_EQ(bytes_of(client_.in[i]), packet(100, seed - 81 + i)) << round << ", " << i;
+    client_.in.clear();
+  }
+  EXPECT_EQ(device_.faults, 0u);
+}
+
+TEST_F(E1000eHeirTest, AnEmptyRingGivesNothing) {
+  start_owned();
+  replace_driver();
+  (void)nic_->poll(64);
+  EXPECT_TRUE(client_.in.empty());
+  ASSERT_TRUE(device_.arrive(packet(100)));
+  (void)nic_->poll(64);
+  EXPECT_EQ(client_.in.size(), 1u);
+}
+
+TEST_F(E1000eHeirTest, AddressesThatAreNoFreeBuffersAreNotBelieved) {
+  start_owned();
+  for (unsigned i = 0; i < 4; ++i)
+    ASSERT_TRUE(device_.arrive(packet(100, i)));
+  receive_ring()[1].address = 0x1234'5678'9000;
+  receive_ring()[2].address = receive_ring()[0].address;
+  replace_driver();
+  (void)nic_->poll(64);
+  ASSERT_EQ(client_.in.size(), 2u);
+  EXPECT_EQ(bytes_of(client_.in[0]), packet(100, 0));
+  EXPECT_EQ(bytes_of(client_.in[1]), packet(100, 3));
+}
+
+TEST_F(E1000eHeirTest, ARingOfSomebodyElseIsLeftAlone) {
+  start_owned();
+  for (unsigned i = 0; i < 4; ++i)
+    ASSERT_TRUE(device_.arrive(packet(100, i)));
+  device_.set(Reg::rdbal, 0x7000);
+  replace_driver();
+  (void)nic_->poll(64);
+  EXPECT_TRUE(client_.in.empty());
+}
+
 TEST_F(E1000eFaultTest, AContextIsToldAgainAfterARestart) {
   start();
   const Offload offload{.checksum_blank = true, .checksum_start = 34, .checksum_offset = 16};

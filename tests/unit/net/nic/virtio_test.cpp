@@ -261,6 +261,53 @@ TEST_F(VirtioTest, ARestartGivesBackWhatWasNotSentInOrder) {
   EXPECT_EQ(nic_->health().accepted, nic_->health().sent);
 }
 
+TEST_F(VirtioTest, ARestartKeepsWhatTheDeviceHadReceived) {
+  start();
+  for (unsigned i = 0; i < 20; ++i)
+    ASSERT_TRUE(device_.arrive(packet(i == 7 ? 9000 : 100 + i, i)));
+  std::vector<Frame> unsent;
+  ASSERT_TRUE(nic_->restart(unsent));
+  EXPECT_TRUE(client_.in.empty()) << "the client is told by poll() alone";
+  ASSERT_TRUE(device_.arrive(packet(99, 50)));
+  (void)nic_->poll(64);
+  ASSERT_EQ(client_.in.size(), 21u);
+  for (unsigned i = 0; i < 20; ++i)
+    EXPECT_EQ(bytes_of(client_.in[i]), packet(i == 7 ? 9000 : 100 + i, i));
+  EXPECT_EQ(bytes_of(client_.in[20]), packet(99, 50));
+  EXPECT_EQ(device_.faults, 0u);
+}
+
+TEST_F(VirtioTest, ANewDriverHandsOnWhatTheDeviceHadReceived) {
+  constexpr std::uint8_t kDriver = 1;
+  pool_.enter(kDriver);
+  start();
+  std::vector<std::unique_ptr<Nic>> dead;
+  unsigned seed = 0;
+  for (int round = 0; round < 12; ++round) {
+    for (unsigned i = 0; i < 31; ++i)
+      ASSERT_TRUE(device_.arrive(packet(100, seed++)));
+    (void)nic_->poll(64);
+    for (unsigned i = 0; i < 50; ++i)
+      ASSERT_TRUE(device_.arrive(packet(100, seed++)));
+    // The driver dies: nothing of it runs any more, and what it held comes back to the pool.
+    dead.push_back(std::move(nic_));
+    for (const Frame& each : client_.in)
+      pool_.give(each, 0);
+    pool_.reclaim_owned(kDriver);
+    resources_.inherited = true;
+    start();
+    (void)nic_->poll(64);
+    ASSERT_EQ(client_.in.size(), 81u) << round;
+    for (unsigned i = 0; i < 81; ++i)
+      ASSERT_EQ(bytes_of(client_.in[i]), packet(100, seed - 81 + i)) << round << ", " << i;
+    client_.in.clear();
+  }
+  EXPECT_EQ(device_.faults, 0u);
+  for (auto& each : dead)
+    static_cast<void>(each.release());
+  pool_.enter(0);
+}
+
 TEST_F(VirtioTest, AFullQueueSaysSoAndTellsWhenThereIsRoom) {
   start();
   device_.stuck = true;
