@@ -67,8 +67,10 @@ struct World {
       (void)path->run(now);
     wire.send_all(*path);
     (void)path->run(now);
-    (void)path->take_notifications();
-    (void)path->take_offences();
+    std::vector<Notification> owed;
+    path->take_notifications(owed);
+    std::vector<Offence> offences;
+    path->take_offences(offences);
   }
   /// What honest guests send to each other arrives.
   void talk() {

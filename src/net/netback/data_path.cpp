@@ -15,7 +15,11 @@ std::optional<std::uint64_t> earlier(std::optional<std::uint64_t> a, std::uint64
 }  // namespace
 
 DataPath::DataPath(BufferPool& pool, GrantCopier& copier, Limits limits)
-    : pool_(&pool), copier_(&copier), limits_(limits), shadow_(limits.shadow_frames) {}
+    : pool_(&pool),
+      copier_(&copier),
+      limits_(limits),
+      shadow_(limits.shadow_frames),
+      generation_(limits.first_generation) {}
 
 std::optional<PortId> DataPath::add_vif(VifSettings settings, std::span<const QueuePages> pages,
                                         std::uint64_t now_ns) {
@@ -151,8 +155,7 @@ std::optional<std::uint64_t> DataPath::deadline(std::uint64_t now_ns) const {
   return next;
 }
 
-std::vector<Notification> DataPath::take_notifications() {
-  std::vector<Notification> owed;
+void DataPath::take_notifications(std::vector<Notification>& owed) {
   for (const PortId port : ports_) {
     auto& queues = vifs_[port]->queues;
     for (std::size_t i = 0; i < queues.size(); ++i) {
@@ -164,14 +167,15 @@ std::vector<Notification> DataPath::take_notifications() {
                       .rx = std::exchange(queue.rx_owed, false)});
     }
   }
-  return owed;
 }
 
-std::vector<Offence> DataPath::take_offences() {
-  return std::exchange(offences_, {});
+void DataPath::take_offences(std::vector<Offence>& offences) {
+  offences.insert(offences.end(), offences_.begin(), offences_.end());
+  offences_.clear();
 }
 
 void DataPath::received(Frame frame) {
+  pool_->note(frame);
   arrivals_.push_back(std::move(frame));
 }
 

@@ -22,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "net/netback/coalesce.hpp"
@@ -54,6 +55,11 @@ class DataPath final : public NicClient {
     std::uint32_t idle_events{100'000};   ///< Of a vif in a row before it is hostile.
     std::uint32_t frames_from_wire{128};  ///< Received from the card in one pass.
     std::size_t shadow_frames{512};
+    /// Generations of vifs begin behind this: what an earlier data path over the same rings left
+    /// with the driver must not be taken for ours.
+    std::uint16_t first_generation{};
+
+    bool operator==(const Limits&) const = default;
   };
   /// How long a frame waits for a guest's buffers.
   static constexpr std::uint64_t kPatienceNs = 100'000'000;
@@ -90,7 +96,7 @@ class DataPath final : public NicClient {
   /// The card from now on; null: none at the moment, frames for it are held. The wire exists for
   /// the switch once there was a card.
   void set_nic(Nic* nic);
-  [[nodiscard]] Shadow& shadow() { return shadow_; }
+  [[nodiscard]] const Shadow& shadow() const { return shadow_; }
 
   // --- Work.
 
@@ -100,9 +106,25 @@ class DataPath final : public NicClient {
   bool run(std::uint64_t now_ns);
   /// When run() is to be called even if nobody kicks; nothing if never.
   [[nodiscard]] std::optional<std::uint64_t> deadline(std::uint64_t now_ns) const;
-  /// Everybody who is owed a notification, once.
-  [[nodiscard]] std::vector<Notification> take_notifications();
-  [[nodiscard]] std::vector<Offence> take_offences();
+  /// Everybody who is owed a notification, once: added to `owed`.
+  void take_notifications(std::vector<Notification>& owed);
+  void take_offences(std::vector<Offence>& offences);
+  /// Frames that came and that no pass has looked at yet.
+  [[nodiscard]] std::size_t waiting() const { return arrivals_.size(); }
+
+  // --- The probe (audit.cpp).
+
+  /// What is wrong with the data path itself.
+  struct Audit {
+    /// Nothing of it can be believed: it is to be made anew.
+    std::optional<std::string_view> broken;
+    /// Vifs whose state contradicts itself, their rings, or what others hold: to be added anew.
+    std::vector<PortId> bad;
+  };
+  /// Looks at everything between two passes; `limits`: those that it was made with. Rings of which
+  /// nothing came, though there was reason, in two looks in a row are bad as well. Costs a few
+  /// thousand instructions.
+  [[nodiscard]] Audit audit(const Limits& limits);
 
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
   [[nodiscard]] const Coalescer::Statistics& coalesced() const { return coalescer_.statistics(); }
@@ -156,6 +178,8 @@ class DataPath final : public NicClient {
   void take_ended();
   void offend(PortId port, Vif& vif, Hostile reason);
   [[nodiscard]] bool wire_usable() const;
+  [[nodiscard]] bool sound(const Vif& vif, const Queue& queue) const;
+  [[nodiscard]] bool stands_still(Vif& vif, Queue& queue) const;
 
   BufferPool* pool_;
   GrantCopier* copier_;

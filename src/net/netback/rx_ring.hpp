@@ -34,6 +34,9 @@ class RxRing {
   /// Says what lies in the buffer taken as the `place`th. `length` < 0: NETIF_RSP_*.
   void fill(std::uint32_t place, std::uint16_t flags, std::int16_t length);
 
+  /// Between two passes: what it knows fits to the ring.
+  [[nodiscard]] bool sound() const { return taken_ == 0 && answered_ == ring_.responses(); }
+
   /// Makes everything taken visible. True if the front-end wants an event.
   [[nodiscard]] bool publish();
   /// Asks for an event when `wanted` buffers are there. True if they are already.

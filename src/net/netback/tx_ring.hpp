@@ -73,6 +73,14 @@ class TxRing {
   /// Slots read and not answered.
   [[nodiscard]] std::uint32_t held() const { return consumed_ - answered_; }
   [[nodiscard]] std::uint32_t unread() const { return ring_.requests() - consumed_; }
+  /// Indexes of the next request to be read, and to be answered.
+  [[nodiscard]] std::uint32_t read() const { return consumed_; }
+  [[nodiscard]] std::uint32_t answered() const { return answered_; }
+  /// What it knows fits together, and to the ring. Not so: it was damaged, or the front-end writes
+  /// where only we do.
+  [[nodiscard]] bool sound() const {
+    return held() <= kRingSlots && answered_ == ring_.responses();
+  }
 
  private:
   /// One slot that was read. Those of extra infos get no id and the status NETIF_RSP_NULL.

@@ -67,6 +67,10 @@ struct Queue {
   bool tx_owed{};      ///< It is to be notified of responses.
   bool rx_owed{};      ///< ... of packets.
   bool stalled{};      ///< It gave no buffers for too long: nothing is kept for it.
+  // As the last look found it (DataPath::audit()).
+  std::uint32_t seen_read{};      ///< Requests that it had read.
+  std::uint32_t seen_answered{};  ///< Requests that it had answered.
+  unsigned still_looks{};         ///< Looks in a row in which neither moved, with work waiting.
 };
 
 /// Buffers that a frame keeps busy, at most.

@@ -41,6 +41,12 @@ class Shadow {
   [[nodiscard]] bool room() const { return count_ < held_.size(); }
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
 
+  /// Its counts fit together.
+  [[nodiscard]] bool sound() const {
+    return first_ < held_.size() && count_ <= held_.size() && given_ <= count_ &&
+           given_once_ <= count_;
+  }
+
   /// Takes the frame. False, and the frame stays the caller's, when there is no room.
   [[nodiscard]] bool entrust(Frame&& frame);
   /// Gives the driver what it has not got yet, as much as it takes. Frames that it can never send

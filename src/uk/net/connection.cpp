@@ -4,7 +4,7 @@
 
 #include "kernel/console.hpp"
 #include "kernel/events.hpp"
-#include "kernel/time.hpp"
+#include "kernel/panic.hpp"
 #include "kernel/vitals.hpp"
 
 namespace ppvmm::netuk {
@@ -106,11 +106,7 @@ bool Connection::adopt_line(std::uint8_t queue, bool split) {
 }
 
 bool Connection::join(net::VifSettings settings) {
-  std::vector<net::QueuePages> pages;
-  pages.reserve(lines_.size());
-  for (const auto& line : lines_)
-    pages.push_back({.tx = line->tx.data(), .rx = line->rx.data()});
-  joined_ = plumbing_->path().add_vif(std::move(settings), pages, kernel::time::now());
+  joined_ = plumbing_->join(std::move(settings), pages());
   if (!joined_) return false;
   port_ = *joined_;
   plumbing_->joined(port_, *this);
@@ -124,11 +120,33 @@ bool Connection::join(net::VifSettings settings) {
   return true;
 }
 
+std::vector<net::QueuePages> Connection::pages() const {
+  std::vector<net::QueuePages> pages;
+  pages.reserve(lines_.size());
+  for (const auto& line : lines_)
+    pages.push_back({.tx = line->tx.data(), .rx = line->rx.data()});
+  return pages;
+}
+
+bool Connection::rejoin() {
+  const net::VifRecord& record = plumbing_->records()[slot_];
+  if (!net::believable(record)) kernel::panic("the record of a vif is damaged");
+  joined_ = plumbing_->rejoin(net::settings_of(record), pages(), *this);
+  if (joined_) port_ = *joined_;
+  return joined_.has_value();
+}
+
+void Connection::set_rate(std::optional<net::RateLimit> rate) {
+  net::VifRecord& record = plumbing_->records()[slot_];
+  net::VifSettings settings = net::settings_of(record);
+  if (settings.rate == rate) return;
+  settings.rate = rate;
+  record = net::record_of(settings, record.queues, record.split);
+  plumbing_->set_rate(port_, rate);
+}
+
 Connection::~Connection() {
-  if (joined_) {
-    plumbing_->left(port_);
-    plumbing_->path().remove_vif(port_);
-  }
+  if (joined_) plumbing_->leave(port_);
   plumbing_->records()[slot_] = {};
   for (const auto& line : lines_) {
     kernel::events::forget(tag(line->queue, kTxPort));

@@ -47,6 +47,14 @@ class Connection {
   [[nodiscard]] net::PortId port() const { return port_; }
   [[nodiscard]] abi::DomId domid() const { return domid_; }
   [[nodiscard]] std::uint16_t handle() const { return handle_; }
+  /// Joins the data path again, which is a new one, by what its record says. False if its rings
+  /// are impossible. Panics if the record is damaged: the next life asks XenStore. Called from
+  /// within netback (contained).
+  [[nodiscard]] bool rejoin();
+  /// What the data path knew of it was wrong. Says how often that was.
+  [[nodiscard]] unsigned was_wrong() { return ++wrong_; }
+  /// Limits what the guest sends, from now on and for heirs.
+  void set_rate(std::optional<net::RateLimit> rate);
   /// Carries out what the data path owes the guest.
   void notify(const net::Notification& owed);
 
@@ -65,6 +73,7 @@ class Connection {
   [[nodiscard]] bool open_line(std::uint8_t queue, const QueueOffer& offer);
   [[nodiscard]] bool adopt_line(std::uint8_t queue, bool split);
   [[nodiscard]] bool join(net::VifSettings settings);
+  [[nodiscard]] std::vector<net::QueuePages> pages() const;
   [[nodiscard]] std::uint32_t tag(std::uint8_t queue, std::uint32_t what) const;
   static void on_event(void* line, abi::Port port);
 
@@ -74,6 +83,7 @@ class Connection {
   std::uint16_t handle_;
   std::optional<net::PortId> joined_;
   net::PortId port_{};
+  unsigned wrong_{};
   std::vector<std::unique_ptr<Line>> lines_;
 };
 

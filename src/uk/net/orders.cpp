@@ -8,7 +8,7 @@ using kernel::Level;
 using kernel::log;
 
 void log_statistics(Plumbing& plumbing) {
-  net::DataPath& path = plumbing.path();
+  const net::DataPath& path = plumbing.path();
   const net::DataPath::Statistics& all = path.statistics();
   const net::Shadow::Statistics shadow = path.shadow_statistics();
   const net::BufferPool::Statistics pool = plumbing.pool().statistics();

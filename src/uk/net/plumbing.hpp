@@ -1,10 +1,22 @@
-/// What the parts of net_uk share: the data path and the pump that runs it.
+/// What the parts of net_uk share: netback (the data path), and the pump that runs it.
+///
+/// Netback is a sub-component with a probe and a repair of its own. Every call into it is contained
+/// (kernel/contain.hpp): a trap, a panic or an endless loop ends the call. While it works it is
+/// audited every kAuditNs (DataPath::audit()). In both cases it is thrown away as it is and made
+/// anew: over the guests' rings, from the vifs' records, while the driver goes on with what it has.
+/// What was not answered is read from the rings again; what came from the wire and was not
+/// delivered is found by the pool's notes. A vif that alone is wrong is alone made anew.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string_view>
+#include <vector>
 
+#include "kernel/contain.hpp"
 #include "kernel/events.hpp"
 #include "kernel/task.hpp"
 #include "kernel/timers.hpp"
@@ -28,16 +40,29 @@ class OffenceListener {
   ~OffenceListener() = default;
 };
 
-class Plumbing {
+class Plumbing final : private net::NicClient {
  public:
+  /// Between two audits while there is work; after the last work there is one more.
+  static constexpr kernel::Nanoseconds kAuditNs = 8'000'000;
+  /// What netback takes of the pool is marked with this.
+  static constexpr std::uint8_t kOwner = 2;
+
+  struct Statistics {
+    std::uint64_t rebuilds{};      ///< Of netback as a whole.
+    std::uint64_t vif_rebuilds{};  ///< Of single vifs.
+    std::uint64_t audits{};
+  };
+
   /// Panics when there is no memory for so many buffers.
   explicit Plumbing(std::size_t buffers);
   Plumbing(const Plumbing&) = delete;
   Plumbing& operator=(const Plumbing&) = delete;
 
-  [[nodiscard]] net::DataPath& path() { return path_; }
+  /// For looking only: what changes it goes through the functions below.
+  [[nodiscard]] const net::DataPath& path() const { return *path_; }
   [[nodiscard]] net::BufferPool& pool() { return memory_->pool(); }
   [[nodiscard]] std::span<net::VifRecord, net::kVifRecords> records() { return records_; }
+  [[nodiscard]] const Statistics& statistics() const { return statistics_; }
 
   /// There is work: the next turn of the loop makes a pass.
   void wake();
@@ -46,8 +71,22 @@ class Plumbing {
   /// Makes passes for ever. To be run as a task.
   [[nodiscard]] kernel::task::Task<> pump();
 
+  /// Connects a vif (DataPath::add_vif).
+  [[nodiscard]] std::optional<net::PortId> join(net::VifSettings settings,
+                                                std::span<const net::QueuePages> pages);
+  /// The same from within netback, for one that had joined an earlier one.
+  [[nodiscard]] std::optional<net::PortId> rejoin(net::VifSettings settings,
+                                                  std::span<const net::QueuePages> pages,
+                                                  Connection& connection);
   void joined(net::PortId port, Connection& connection) { connections_[port] = &connection; }
-  void left(net::PortId port) { connections_[port] = nullptr; }
+  void leave(net::PortId port);
+  void set_rate(net::PortId port, std::optional<net::RateLimit> rate);
+
+  /// Whom the card's driver tells.
+  [[nodiscard]] net::NicClient& client() { return *this; }
+  /// The card from now on; null: none at the moment (DataPath::set_nic).
+  void set_nic(net::Nic* nic);
+
   /// Called after each pass.
   using Watcher = void (*)(void* context);
   void set_watcher(Watcher watcher, void* context) {
@@ -57,21 +96,67 @@ class Plumbing {
   void set_offence_listener(OffenceListener* listener) { listener_ = listener; }
 
  private:
-  static void on_deadline(void* self);
+  // NicClient: from within a pass.
+  void received(net::Frame frame) override {
+    kernel::step();
+    path_->received(std::move(frame));
+  }
+  void sent(net::Frame frame) override {
+    kernel::step();
+    path_->sent(std::move(frame));
+  }
+  void room() override { path_->room(); }
+  void link_changed(net::NicLink link) override { path_->link_changed(link); }
+
+  /// Calls into netback; false if it died of it, and is made anew.
+  template <typename Code>
+  bool guard(Code&& code) {
+    const std::uint8_t outside = pool().enter(kOwner);
+    const bool alive = kernel::contain(component_, code);
+    pool().enter(outside);
+    if (!alive) died();
+    return alive;
+  }
+  [[nodiscard]] bool pass();
   void tell();
-  void arm_timer();
+  void arm_timer(std::optional<kernel::Nanoseconds> due);
+  static void on_deadline(void* self);
+
+  // rebuild.cpp
+  static void on_audit(void* self);
+  void audit();
+  void make_path();
+  void died();
+  void rebuild(std::string_view why);
+  void rebuild_vif(net::PortId port);
+  [[nodiscard]] bool dies_too_often(kernel::Nanoseconds now);
 
   std::unique_ptr<net::device::DevicePool> memory_;
   XenCopier copier_;
-  net::DataPath path_;
+  /// Where netback lies: a new one takes the place of one that is not destroyed.
+  alignas(net::DataPath) std::array<std::byte, sizeof(net::DataPath)> room_;
+  net::DataPath* path_{};
+  net::DataPath::Limits limits_;
+  net::Nic* nic_{};
   std::span<net::VifRecord, net::kVifRecords> records_;
   std::array<Connection*, net::kPortsMax> connections_{};
+  std::array<std::uint8_t, net::kPortsMax> kicked_{};  ///< By port: bits of its queues.
+  std::uint64_t kicked_ports_{};                       ///< Bits of those that have any.
   OffenceListener* listener_{};
   Watcher watcher_{};
   void* watcher_context_{};
   kernel::task::Signal work_;
   bool pending_{};
   kernel::Timer timer_;
+  kernel::Timer audit_timer_;
+  std::uint64_t passes_seen_{};  ///< By the last audit.
+  std::uint64_t passes_{};
+  std::vector<net::Notification> owed_;
+  std::vector<net::Offence> offences_;
+  kernel::Nanoseconds deaths_since_{};
+  unsigned deaths_{};
+  std::uint64_t last_rip_{};
+  Statistics statistics_;
   kernel::vitals::Component component_;
 };
 

@@ -283,8 +283,7 @@ Task<std::optional<QueueOffer>> VifDevice::read_offer(std::string where) {
 Task<> VifDevice::read_rate() {
   const auto text = co_await store_->read(path_ + "/rate");
   if (!connection_) co_return;
-  plumbing_->path().set_rate(connection_->port(), text ? net::parse_rate(*text) : std::nullopt,
-                             kernel::time::now());
+  connection_->set_rate(text ? net::parse_rate(*text) : std::nullopt);
 }
 
 }  // namespace ppvmm::netuk

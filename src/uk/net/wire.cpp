@@ -15,6 +15,8 @@ namespace {
 /// So many drivers may die within the window; the next one takes net_uk with it.
 constexpr unsigned kDeathsMost = 4;
 constexpr kernel::Nanoseconds kDeathsWindowNs = 100 * kernel::time::kMillisecond;
+/// Two deaths within this at the same place, or two that hung, are of damaged code.
+constexpr kernel::Nanoseconds kSamePlaceNs = 50 * kernel::time::kMillisecond;
 
 using kernel::Level;
 using kernel::log;
@@ -72,7 +74,7 @@ kernel::task::Task<bool> Wire::start_card() {
     co_return false;
   }
   auto opened = co_await net::device::AssignedNic::open(*frontend_, *device, kCardTag,
-                                                        plumbing_->pool(), plumbing_->path());
+                                                        plumbing_->pool(), plumbing_->client());
   if (!opened) {
     log(Level::error, "wire: ", text_of(opened.error()));
     co_return false;
@@ -95,7 +97,7 @@ kernel::task::Task<bool> Wire::start_card() {
   }
   card_->nic().set_promiscuous(true);
   card_->on_interrupt(&Wire::on_interrupt, this);
-  plumbing_->path().set_nic(&card_->nic());
+  plumbing_->set_nic(&card_->nic());
   plumbing_->set_watcher(&Wire::on_pass, this);
   co_return true;
 }
@@ -109,7 +111,8 @@ void Wire::on_interrupt(void* self) {
 void Wire::on_pass(void* self) {
   auto& wire = *static_cast<Wire*>(self);
   if (wire.card_->nic().dead()) {
-    wire.repair("the driver died");
+    const bool hung = kernel::last_contained_fault().kind == abi::FaultKind::hang;
+    wire.repair(hung ? "the driver hung" : "the driver died");
     return;
   }
   // Only a driver that has something in its hands needs to be looked at.
@@ -157,7 +160,7 @@ void Wire::repair(std::string_view why) {
     kernel::panic("drivers die one after the other: their code is damaged");
   }
   const std::size_t held = plumbing_->path().shadow().held();
-  plumbing_->path().set_nic(nullptr);
+  plumbing_->set_nic(nullptr);
   before_.reset();
   silent_looks_ = 0;
   ++repairs_;
@@ -171,7 +174,7 @@ void Wire::repair(std::string_view why) {
   }
   retry_ns_ = 0;
   card_->nic().set_promiscuous(true);
-  plumbing_->path().set_nic(&card_->nic());
+  plumbing_->set_nic(&card_->nic());
   plumbing_->wake();
   log(Level::warning, "wire: ", why, "; driver restarted in ",
       (kernel::time::now() - begin) / kernel::time::kMicrosecond, " us, ", held,
@@ -182,6 +185,11 @@ bool Wire::dies_too_often(kernel::Nanoseconds now) {
   if (now - deaths_since_ > kDeathsWindowNs) {
     deaths_since_ = now;
     deaths_ = 0;
+  }
+  const kernel::ContainedFault before = std::exchange(last_death_, kernel::last_contained_fault());
+  if (last_death_.time_ns - before.time_ns < kSamePlaceNs && before.kind == last_death_.kind &&
+      (before.kind == abi::FaultKind::hang || before.rip == last_death_.rip)) {
+    return true;
   }
   return ++deaths_ > kDeathsMost;
 }
@@ -211,7 +219,7 @@ pci::Recovery Wire::error(const pci::Notice&) {
 void Wire::removed(const pci::Device&) {
   log(Level::warning, "wire: the card is taken away");
   look_.cancel();
-  plumbing_->path().set_nic(nullptr);
+  plumbing_->set_nic(nullptr);
   std::vector<net::Frame> unsent;
   if (card_) (void)card_->nic().stop(unsent);
 }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 
+#include "kernel/contain.hpp"
 #include "kernel/task.hpp"
 #include "kernel/timers.hpp"
 #include "kernel/vitals.hpp"
@@ -22,7 +23,7 @@ namespace ppvmm::netuk {
 
 class Wire final : private pci::Frontend::Listener {
  public:
-  static constexpr kernel::Nanoseconds kLookNs = 8'000'000;
+  static constexpr kernel::Nanoseconds kLookNs = 6'000'000;
 
   Wire(Plumbing& plumbing, xenbus::Store& store);
   Wire(const Wire&) = delete;
@@ -49,7 +50,8 @@ class Wire final : private pci::Frontend::Listener {
   kernel::task::Task<bool> start_card();
   void repair(std::string_view why);
   [[nodiscard]] bool restart();
-  /// A driver that dies again and again, each time a new one, does not die of its memory.
+  /// A driver that dies again and again, each time a new one, or twice in a row at the same place,
+  /// does not die of its memory.
   [[nodiscard]] bool dies_too_often(kernel::Nanoseconds now);
   void look();
   static void on_look(void* self);
@@ -68,6 +70,7 @@ class Wire final : private pci::Frontend::Listener {
   std::uint64_t repairs_{};
   kernel::Nanoseconds deaths_since_{};
   unsigned deaths_{};
+  kernel::ContainedFault last_death_{};
   kernel::vitals::Component component_;
 };
 

@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "abi/hypercall.hpp"
+#include "kernel/contain.hpp"
 
 namespace ppvmm::netuk {
 
 void XenCopier::copy(std::span<net::GrantCopy> batch) {
   while (!batch.empty()) {
+    kernel::step();
     const auto now = batch.first(std::min(batch.size(), kAtOnce));
     for (std::size_t i = 0; i < now.size(); ++i) {
       const net::GrantCopy& each = now[i];
