@@ -65,7 +65,9 @@ Result<BuiltDomain> adopt_domain(const Xen& xen, const Image& image, DomId domid
                     .console_frame = origin.console_mfn,
                     .start_info = origin.start_info_va,
                     .image_frames = {},
-                    .build_ns = 0};
+                    .build_ns = 0,
+                    .store_port = origin.store_port,
+                    .store_frame = origin.store_mfn};
   for (std::size_t page = 0; page < image.pages(); ++page) {
     const auto mapped = memory->page(image.virtual_base() + page * kPageSize);
     built.image_frames.push_back(mapped ? mapped->frame : table[page]);

@@ -1,5 +1,6 @@
 #include "root/builder.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -26,11 +27,19 @@ std::string at(const char* step, DomId domid) {
   return std::string(step) + " (building domain " + std::to_string(domid) + ")";
 }
 
+/// Who serves XenStore: the domain that was created for it, or else dom0.
+DomId store_of(const Xen& xen) {
+  const auto domains = xen.domains();
+  const auto found = std::ranges::find_if(domains, &DomainFacts::xenstore);
+  return found == domains.end() ? DomId{0} : found->domid;
+}
+
 }  // namespace
 
 Result<DomId> create_domain(const Xen& xen, const DomainSpec& spec) {
   xen_domctl_createdomain config{};
   config.flags = spec.xenstore ? XEN_DOMCTL_CDF_xs_domain : 0U;
+  if (!spec.pci.empty()) config.flags |= XEN_DOMCTL_CDF_iommu;
   config.max_vcpus = 1;
   config.max_evtchn_port = static_cast<std::uint32_t>(-1);
   // A unikernel grants little but maps a page of every guest: -1 is the host's own limit.
@@ -70,8 +79,15 @@ Result<BuiltDomain> build_domain(const Xen& xen, const Image& image, DomId domid
   dom->container_type = xc_dom_image::XC_DOM_PV_CONTAINER;
   dom->console_evtchn = static_cast<unsigned>(console_port);
   dom->console_domid = 0;
-  // No XenStore ring is granted: the store talks to itself, other unikernels get theirs later.
+  // Who asks for no connection gets no ring granted to the store.
   dom->xenstore_domid = domid;
+  if (spec.bus) {
+    const DomId store = store_of(xen);
+    const xc_evtchn_port_or_error_t port = xc_evtchn_alloc_unbound(control, domid, store);
+    if (port < 0) return failed(at("allocate its XenStore port", domid));
+    dom->xenstore_evtchn = static_cast<unsigned>(port);
+    dom->xenstore_domid = store;
+  }
 
   if (xc_dom_boot_xen_init(dom.get(), control, domid) != 0) {
     return failed(at("ask Xen for its capabilities", domid));
@@ -91,7 +107,9 @@ Result<BuiltDomain> build_domain(const Xen& xen, const Image& image, DomId domid
                     .console_frame = xc_dom_p2m(dom.get(), dom->console_pfn),
                     .start_info = image.virtual_base() + dom->start_info_pfn * kPageSize,
                     .image_frames = {},
-                    .build_ns = 0};
+                    .build_ns = 0,
+                    .store_port = spec.bus ? dom->xenstore_evtchn : 0,
+                    .store_frame = spec.bus ? xc_dom_p2m(dom.get(), dom->xenstore_pfn) : 0};
   for (xen_pfn_t page = 0; page < image.pages(); ++page) {
     built.image_frames.push_back(xc_dom_p2m(dom.get(), page));
   }

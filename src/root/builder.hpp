@@ -20,6 +20,9 @@ struct DomainSpec {
   std::uint32_t memory_mib{};  ///< All its memory. At least 2.
   std::string cmdline;         ///< At most 1023 bytes (start_info's field).
   bool xenstore{};             ///< It is to be the host's XenStore domain.
+  bool bus{};                  ///< It has a XenStore connection (root/driver_domain.hpp).
+  std::vector<std::string>
+      pci{};  ///< Devices that it is to have (driver_domain.hpp): with an IOMMU.
 };
 
 /// What was built: everything root must know to put the image back later.
@@ -30,6 +33,8 @@ struct BuiltDomain {
   std::uint64_t start_info{};     ///< Address of start_info, as the domain sees it.
   std::vector<Mfn> image_frames;  ///< Frames behind the image, from its virtual base upward.
   std::uint64_t build_ns{};       ///< Time from the first call to the last.
+  std::uint32_t store_port{};     ///< With DomainSpec::bus: unbound, reserved for the XenStore ...
+  Mfn store_frame{};              ///< ... and the ring page that is granted to it.
 };
 
 /// An empty domain, paused: an id to make event channels and grants for. Destroy it on failure.

@@ -25,12 +25,16 @@ json to_json(const Record& record) {
           {"memory_mib", record.spec.memory_mib},
           {"cmdline", record.spec.cmdline},
           {"xenstore", record.spec.xenstore},
+          {"bus", record.spec.bus},
+          {"pci", record.spec.pci},
           {"domid", record.built.domid},
           {"console_port", record.built.console_port},
           {"console_frame", record.built.console_frame},
           {"start_info", record.built.start_info},
           {"image_frames", record.built.image_frames},
           {"build_ns", record.built.build_ns},
+          {"store_port", record.built.store_port},
+          {"store_frame", record.built.store_frame},
           {"rebuilds", record.rebuilds},
           {"role", record.place.role},
           {"set", record.place.set},
@@ -50,12 +54,17 @@ Record from_json(const json& data) {
   data.at("memory_mib").get_to(record.spec.memory_mib);
   data.at("cmdline").get_to(record.spec.cmdline);
   data.at("xenstore").get_to(record.spec.xenstore);
+  // Not in the records of older roots, which may have started what runs.
+  record.spec.bus = data.value("bus", false);
+  record.spec.pci = data.value("pci", record.spec.pci);
   data.at("domid").get_to(record.built.domid);
   data.at("console_port").get_to(record.built.console_port);
   data.at("console_frame").get_to(record.built.console_frame);
   data.at("start_info").get_to(record.built.start_info);
   data.at("image_frames").get_to(record.built.image_frames);
   data.at("build_ns").get_to(record.built.build_ns);
+  record.built.store_port = data.value("store_port", record.built.store_port);
+  record.built.store_frame = data.value("store_frame", record.built.store_frame);
   data.at("rebuilds").get_to(record.rebuilds);
   data.at("role").get_to(record.place.role);
   data.at("set").get_to(record.place.set);

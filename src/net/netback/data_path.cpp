@@ -12,6 +12,15 @@ std::optional<std::uint64_t> earlier(std::optional<std::uint64_t> a, std::uint64
   return a ? std::min(*a, b) : b;
 }
 
+/// Answers everything that lies in the ring as dropped. False if the ring is impossible.
+bool lose_all(TxRing& ring) {
+  TxPacket packet;
+  auto more = ring.next(packet);
+  for (; more && *more; more = ring.next(packet))
+    ring.done(packet.first, TxStatus::dropped);
+  return more.has_value();
+}
+
 }  // namespace
 
 DataPath::DataPath(BufferPool& pool, GrantCopier& copier, Limits limits)
@@ -33,6 +42,7 @@ std::optional<PortId> DataPath::add_vif(VifSettings settings, std::span<const Qu
     Queue& queue = vif->queues.emplace_back(page);
     const auto unanswered = queue.tx.adopt();
     if (!unanswered || !queue.rx.adopt()) return std::nullopt;
+    if (settings.lose_unanswered && !lose_all(queue.tx)) return std::nullopt;
     vif->statistics.tx_unanswered += *unanswered;
     // Whoever answered before may have died before it told.
     queue.tx_owed = true;

@@ -27,6 +27,8 @@ struct VifSettings {
   std::vector<std::uint32_t> ipv4;  ///< With it: addresses it may use; none: any.
   bool scatter_gather{};            ///< It takes packets of several pages.
   Abilities abilities;              ///< What it takes undone.
+  /// What an earlier incarnation left unanswered is answered as dropped, not carried out.
+  bool lose_unanswered{};
 };
 
 /// Both rings of one queue, mapped.

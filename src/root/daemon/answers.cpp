@@ -32,8 +32,8 @@ ordered_json Daemon::answer(const ordered_json& question) {
                         question.value("at_ns", std::uint64_t{0}));
       return {{"ok", true}};
     }
-    if (op != "release" && op != "repair" && op != "hold") {
-      return refusal("op is one of status, history, injected, hold, release, repair");
+    if (op != "release" && op != "repair" && op != "hold" && op != "order") {
+      return refusal("op is one of status, history, injected, hold, order, release, repair");
     }
     const auto id = supervisor_.find(unit);
     if (!id) return refusal("no unit named \"" + unit + "\" is supervised");
@@ -46,6 +46,17 @@ ordered_json Daemon::answer(const ordered_json& question) {
     if (op == "release") {
       release(*id);
       return {{"ok", true}};
+    }
+    if (op == "order") {
+      const Acted given =
+          handles_.at(*id)->command({.unit = *id,
+                                     .act = Act::command,
+                                     .cause = {},
+                                     .words = {},
+                                     .command = question.value("command", std::uint32_t{0}),
+                                     .subject = question.value("subject", std::uint64_t{0})});
+      if (!given.ok) return refusal(given.problem);
+      return {{"ok", true}, {"serial", given.serial}};
     }
     const std::string how = question.value("how", "");
     if (how != "microreboot" && how != "rebuild") {
@@ -83,6 +94,7 @@ ordered_json Daemon::status() {
       unit["set"] = info.place.set;
       unit["role"] = info.place.role == SetRole::primary ? "primary" : "backup";
     }
+    if (info.driver_domain) unit["part_repairs"] = seen.parts;
     if (info.place.role == SetRole::backup) unit["member"] = seen.member;
     if (reboot) {
       unit["last_microreboot"] = {{"pause_ns", reboot->pause_ns},

@@ -192,8 +192,13 @@ void read_unit(Reader& reader, const toml::table& table, const std::string& name
         known.push_back(each);
       reader.refuse(*node, fmt::format("there is no policy \"{}\"", policy),
                     fmt::format("one of {}", fmt::join(known, ", ")));
-    } else if (policy == "tfd" && config.policies.at(policy).spare.empty()) {
-      reader.refuse(*node, "policy tfd needs a spare", "spare = \"<unit>\" in [policy.tfd]");
+    } else if (const Policy& chosen = config.policies.at(policy);
+               chosen.needs_spare && chosen.spare.empty()) {
+      reader.refuse(*node, fmt::format("policy {} needs a spare", policy),
+                    fmt::format("spare = \"<unit>\" in [policy.{}]", policy));
+    } else if (chosen.spare == name) {
+      reader.refuse(*node, fmt::format("policy {} makes {} its own spare", policy, name),
+                    "the name of another unit");
     }
     unit.policy = policy;
   }
@@ -217,6 +222,12 @@ Config default_config() {
 Policy Config::policy_for(const std::string& name, bool lone_store) const {
   const auto unit = units.find(name);
   if (unit != units.end() && unit->second.policy) return policies.at(*unit->second.policy);
+  for (const auto& [other, its] : units) {
+    if (!its.policy || policies.at(*its.policy).spare != name) continue;
+    Policy mirrored = policies.at(*its.policy);
+    mirrored.spare = other;
+    return mirrored;
+  }
   Policy chosen = policies.at(policy);
   if (lone_store) {
     chosen.limits.microreboots = 0;
@@ -268,6 +279,9 @@ Result<Config> parse_config(std::string_view text, const std::string& path) {
     reader.refuse(*table.get("policy_of_all"),
                   fmt::format("there is no policy \"{}\"", config.policy),
                   fmt::format("one of {}", fmt::join(kPresets, ", ")));
+  } else if (config.policies.at(config.policy).needs_spare) {
+    reader.refuse(*table.get("policy_of_all"), "not every unit can have a spare",
+                  fmt::format("policy = \"{}\" in [unit.<name>]", config.policy));
   }
   if (reader.mistake()) return std::unexpected(*reader.mistake());
   return config;

@@ -33,7 +33,8 @@ struct Config {
   std::map<std::string, UnitConfig> units;
 
   /// The policy for the unit `name`. A XenStore without replicas is never repaired by default: it
-  /// would come back empty.
+  /// would come back empty. The spare of another unit, if it has no policy of its own, has that
+  /// unit's, and that unit as its spare: after a switch they have changed places.
   [[nodiscard]] Policy policy_for(const std::string& name, bool lone_store) const;
 };
 

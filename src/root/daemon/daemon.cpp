@@ -133,7 +133,7 @@ void Daemon::adopt(const Record& record) {
     refuse(image.error().text());
     return;
   }
-  auto handle = std::make_unique<Handle>(xen_, events_, record, *image);
+  auto handle = std::make_unique<Handle>(xen_, events_, record, *image, state_dir_);
   const auto facts = xen_.domain(record.built.domid);
   const auto held = handle->take_hold();
   if (!held && facts && !facts->dying && !record.rebuilding) {
@@ -149,7 +149,9 @@ void Daemon::adopt(const Record& record) {
                 .xenstore = record.spec.xenstore,
                 .place = record.place,
                 .rebuilding = record.rebuilding,
-                .policy = config_.policy_for(record.name, lone)};
+                .policy = config_.policy_for(record.name, lone),
+                .driver_domain = record.spec.bus || record.adopted,
+                .bus = record.spec.bus};
   if (record.adopted) info.policy.limits.rebuilds = 0;
   const auto unit = config_.units.find(record.name);
   if (unit != config_.units.end() && unit->second.after) {
@@ -159,6 +161,7 @@ void Daemon::adopt(const Record& record) {
       if (each.spec.xenstore) info.after.push_back(each.name);
     }
   }
+  if (info.driver_domain) handle->order_words(info.policy.words);
   const UnitId id = supervisor_.add(std::move(info), now_ns());
   handles_.emplace(id, std::move(handle));
   say(fmt::format("supervising {} (domain {}, policy {})", record.name, record.built.domid,
@@ -183,6 +186,7 @@ Result<void> Daemon::run(const volatile std::sig_atomic_t& stop) {
     wait();
     now_ns_ = now_ns();
     take_events();
+    tend_errands();
     look();
     carry_out();
     word_faults();
@@ -380,6 +384,9 @@ void Daemon::carry_out() {
           }
           break;
         }
+        case Act::move:
+          handle.move_to(action.words);
+          break;
         case Act::microreboot:
           result = handle.microreboot(action);
           break;
@@ -394,14 +401,36 @@ void Daemon::carry_out() {
           result = handle.command(action);
           break;
       }
-      if (action.act == Act::ping || action.act == Act::nudge || action.act == Act::remember) {
-        continue;
-      }
+      const bool silent = action.act == Act::ping || action.act == Act::nudge ||
+                          action.act == Act::remember || action.act == Act::move;
+      if (silent) continue;
       now = now_ns();
       supervisor_.acted(action, result, now);
       look_at(action.unit, xen_.domain(handle.record().built.domid), judged_ns_);
     }
   }
+}
+
+void Daemon::tend_errands() {
+  for (const auto& [id, handle] : handles_) {
+    if (handle->errands().idle()) continue;
+    if (const auto ended = handle->errands().advance()) errand_ended(id, *handle, *ended);
+  }
+}
+
+void Daemon::errand_ended(UnitId id, Handle& handle, const Errands::Ended& ended) {
+  if (ended.what == "join") {
+    const auto runs = ended.ok ? handle.let_run() : refused(ended.problem);
+    if (runs) {
+      supervisor_.runs(id, now_ns_);
+    } else {
+      supervisor_.cannot_start(id, runs.error().text(), now_ns_);
+    }
+    return;
+  }
+  if (ended.ok && ended.what == "leave") return;
+  history_.note(handle.record().name, ended.what,
+                ended.ok ? "its vifs are with its spare" : "failed: " + ended.problem, now_ns_);
 }
 
 // Spread evenly over time and over the units: a share of each look, and never while there is

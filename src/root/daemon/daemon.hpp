@@ -58,6 +58,8 @@ class Daemon {
   void ask_xen();
   void look_at(UnitId id, const std::optional<DomainFacts>& facts, std::uint64_t now);
   void carry_out();
+  void tend_errands();
+  void errand_ended(UnitId id, Handle& handle, const Errands::Ended& ended);
   void scrub();
   void keep_books();
   void log_console(Handle& handle);

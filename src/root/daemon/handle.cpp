@@ -209,12 +209,27 @@ Acted Handle::microreboot(const Action& action) {
   return done();
 }
 
+void Handle::order_words(const std::string& words) {
+  if (vitals_) vitals_->order_words(words);
+}
+
+void Handle::move_to(const std::string& other) {
+  errands_.add(
+      {.what = "move", .words = {"net", "move", record_.name, other, "--state-dir", state_dir_}});
+}
+
 Acted Handle::destroy() {
   const std::uint64_t begin = now_ns();
   let_go();
   const std::uint64_t free = now_ns();
   const bool there = xen_->domain(record_.built.domid).has_value();
   const auto gone = there ? xen_->destroy(record_.built.domid) : Result<void>{};
+  if (record_.spec.bus) {
+    errands_.drop("join");
+    errands_.drop("leave");
+    errands_.add(
+        {.what = "leave", .words = {"net", "leave", record_.name, "--state-dir", state_dir_}});
+  }
   rebuild_report_ = {.let_go_ns = free - begin, .destroy_ns = now_ns() - free};
   return gone ? done() : not_done(gone.error());
 }
@@ -235,7 +250,12 @@ Acted Handle::build(const Action& action) {
   if (!rebuild_report_) rebuild_report_ = RebuildReport{};
   rebuild_report_->build_ns = there - begin;
   rebuild_report_->hold_ns = now_ns() - there;
-  if (const auto on = xen_->unpause(record_.built.domid); !on) return not_done(on.error());
+  if (record_.spec.bus) {
+    errands_.add(
+        {.what = "join", .words = {"net", "join", record_.name, "--state-dir", state_dir_}});
+    return done(serial);
+  }
+  if (const auto on = let_run(); !on) return not_done(on.error());
   return done(serial);
 }
 

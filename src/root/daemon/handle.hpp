@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "root/console.hpp"
+#include "root/daemon/errands.hpp"
 #include "root/daemon/supervisor.hpp"
 #include "root/events.hpp"
 #include "root/image.hpp"
@@ -22,8 +23,13 @@ namespace ppvmm::root::daemon {
 
 class Handle {
  public:
-  Handle(const Xen& xen, Events& events, Record record, std::shared_ptr<const Image> image)
-      : xen_(&xen), events_(&events), record_(std::move(record)), image_(std::move(image)) {}
+  Handle(const Xen& xen, Events& events, Record record, std::shared_ptr<const Image> image,
+         std::string state_dir)
+      : xen_(&xen),
+        events_(&events),
+        record_(std::move(record)),
+        image_(std::move(image)),
+        state_dir_(std::move(state_dir)) {}
   ~Handle() { let_go(); }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
@@ -59,9 +65,19 @@ class Handle {
   void ping();
   void nudge();
   [[nodiscard]] Acted microreboot(const Action& action);
+  /// Of one with a place in XenStore: pciback is told to let go as well (a errand).
   [[nodiscard]] Acted destroy();
+  /// One with a place in XenStore is left paused: it gets that place (the errand "join"), and runs
+  /// when let_run() is called.
   [[nodiscard]] Acted build(const Action& action);
+  [[nodiscard]] Result<void> let_run() const { return xen_->unpause(record_.built.domid); }
   [[nodiscard]] Acted command(const Action& action);
+  /// What it serves goes to the unit of that name (the errand "move").
+  void move_to(const std::string& other);
+  /// Words of its policy, in force from now on (abi::Orders::words).
+  void order_words(const std::string& words);
+  /// What others do for it (errands.hpp).
+  [[nodiscard]] Errands& errands() { return errands_; }
   /// First damaged address among the next `pages` pages of code and constants.
   [[nodiscard]] std::optional<std::uint64_t> scrub(std::size_t pages);
   /// What stands in its console ring; empty unless root keeps the console.
@@ -91,6 +107,8 @@ class Handle {
   Events* events_;
   Record record_;
   std::shared_ptr<const Image> image_;
+  std::string state_dir_;
+  Errands errands_;
   std::optional<VitalsView> vitals_;
   std::optional<Microreboot> reboot_;
   std::optional<XenClock> clock_;

@@ -55,6 +55,11 @@ struct Metrics::Parts {
           .Name("ppvmm_unit_repairs")
           .Help("Repairs made by this run of root, by unit and kind")
           .Register(*registry);
+  Family<prometheus::Gauge>& parts =
+      prometheus::BuildGauge()
+          .Name("ppvmm_part_repairs")
+          .Help("Repairs that parts of a unit made by themselves, as far as this run of root knows")
+          .Register(*registry);
   prometheus::Gauge& looks = prometheus::BuildGauge()
                                  .Name("ppvmm_looks")
                                  .Help("Times root has looked at the host")
@@ -72,6 +77,7 @@ struct Metrics::Parts {
     prometheus::Gauge* microreboots{};
     prometheus::Gauge* rebuilds{};
     prometheus::Gauge* pings{};
+    std::map<std::string, prometheus::Gauge*> parts{};
   };
   std::map<std::string, Shown> shown;
   std::unique_ptr<prometheus::Exposer> exposer;
@@ -130,6 +136,11 @@ void Metrics::show(const UnitInfo& info, const UnitStatus& status) {
   shown.microreboots->Set(static_cast<double>(status.microreboots));
   shown.rebuilds->Set(static_cast<double>(status.rebuilds));
   shown.pings->Set(static_cast<double>(status.pings));
+  for (const auto& [part, count] : status.parts) {
+    prometheus::Gauge*& gauge = shown.parts[part];
+    if (gauge == nullptr) gauge = &parts_->parts.Add({{"unit", info.name}, {"part", part}});
+    gauge->Set(static_cast<double>(count));
+  }
 }
 
 void Metrics::forget(const std::string& unit) {
@@ -141,6 +152,8 @@ void Metrics::forget(const std::string& unit) {
        {found->second.microreboots, found->second.rebuilds, found->second.pings}) {
     parts_->repairs.Remove(each);
   }
+  for (const auto& [part, gauge] : found->second.parts)
+    parts_->parts.Remove(gauge);
   parts_->shown.erase(found);
 }
 

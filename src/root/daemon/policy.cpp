@@ -1,5 +1,7 @@
 #include "root/daemon/policy.hpp"
 
+#include "abi/net_uk.hpp"
+
 namespace ppvmm::root::daemon {
 namespace {
 
@@ -24,14 +26,19 @@ std::optional<Policy> preset(std::string_view name) {
   policy.patience = kPatience;
   policy.limits = kLimits;
   if (name == "fg") return policy;
-  if (name == "cg" || name == "tfd") {
+  if (name == "cg") {
+    policy.words = abi::net_uk::kCoarse;
+    return policy;
+  }
+  if (name == "tfd") {
     policy.limits.microreboots = 0;
+    policy.needs_spare = true;
     return policy;
   }
   if (name == "xoar") {
     policy.detect = false;
     policy.refresh_ns = kSecond;
-    policy.words = "lose-unanswered";
+    policy.words = abi::net_uk::kLoseUnanswered;
     return policy;
   }
   return std::nullopt;

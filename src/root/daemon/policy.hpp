@@ -23,8 +23,11 @@ struct Policy {
   /// What the image is told at each re-entry (abi::Orders::words), for example to lose what it had
   /// not answered, as a system without our survivors would.
   std::string words;
-  /// Unit that takes over when this one fails: it gets the command `take_over` with the failed
-  /// domain's id as its subject, and the failed one is built anew to be the next spare.
+  /// What it is for is moved to a spare: without one it does nothing.
+  bool needs_spare{};
+  /// Unit that takes over when this one fails: the vifs of a net_uk are moved to it, it gets the
+  /// command `take_over` with the failed domain's id as its subject, and the failed one is built
+  /// anew to be the next spare.
   std::string spare;
   std::uint32_t take_over{1};
 };
@@ -32,8 +35,10 @@ struct Policy {
 /// Names of the presets, for messages.
 inline constexpr std::array<std::string_view, 4> kPresets{"fg", "cg", "xoar", "tfd"};
 
-/// A preset: `fg` repairs in place first, `cg` always builds the whole domain anew, `xoar`
-/// refreshes by the clock and detects nothing, `tfd` switches to a spare (which must be named).
+/// A preset. `fg`: parts of an image repair themselves, the whole is repaired in place, then built
+/// anew. `cg`: the same without parts: any fault costs the whole image a microreboot. `xoar`
+/// refreshes by the clock, detects nothing, and loses what was not answered. `tfd` switches to a
+/// spare (which must be named) and builds the failed one anew, to be the next spare.
 [[nodiscard]] std::optional<Policy> preset(std::string_view name);
 
 }  // namespace ppvmm::root::daemon

@@ -11,6 +11,9 @@ namespace {
 constexpr std::uint64_t kMs = 1'000'000;
 /// A destroyed domain goes within milliseconds unless somebody maps its pages.
 constexpr std::uint64_t kLongestEnd = 2000 * kMs;
+/// One with a place in XenStore waits for the store, and for pciback, both at its end and before
+/// its start.
+constexpr std::uint64_t kLongestOnBus = 10'000 * kMs;
 
 }  // namespace
 
@@ -35,7 +38,7 @@ void Supervisor::step(UnitId id, Unit& unit) {
       step_destroying(id, unit);
       break;
     case Phase::starting:
-      step_starting(unit);
+      step_starting(id, unit);
       break;
     case Phase::attaching:
       step_attaching(id, unit);
@@ -50,7 +53,8 @@ void Supervisor::step(UnitId id, Unit& unit) {
 }
 
 void Supervisor::begin(UnitId id, Unit& unit) {
-  if (held_back(unit)) return;
+  const bool alone = unit.info.driver_domain && unit.wanted == Repair::microreboot;
+  if (!alone && held_back(unit)) return;
   if (unit.wanted == Repair::rebuild) {
     begin_rebuild(id, unit);
     return;
@@ -60,7 +64,7 @@ void Supervisor::begin(UnitId id, Unit& unit) {
     const Unit* const primary = primary_of(unit);
     if (primary != nullptr && primary->phase != Phase::given_up && !steady(*primary)) return;
   }
-  if (!unit.info.policy.spare.empty()) take_over(unit);
+  if (!unit.info.policy.spare.empty()) take_over(id, unit);
   ++unit.microreboots;
   unit.incarnation_before = unit.last ? unit.last->incarnation : 0;
   begin_step(unit, "microreboot");
@@ -70,7 +74,7 @@ void Supervisor::begin(UnitId id, Unit& unit) {
 }
 
 void Supervisor::begin_rebuild(UnitId id, Unit& unit) {
-  if (!unit.info.policy.spare.empty()) take_over(unit);
+  if (!unit.info.policy.spare.empty()) take_over(id, unit);
   if (unit.info.place.role != SetRole::backup) {
     begin_destroy(id, unit);
     return;
@@ -119,7 +123,7 @@ void Supervisor::step_destroying(UnitId id, Unit& unit) {
     actions_.push_back(std::move(build));
     return;
   }
-  if (now_ns_ - unit.since_ns > kLongestEnd) {
+  if (now_ns_ - unit.since_ns > (unit.info.bus ? kLongestOnBus : kLongestEnd)) {
     give_up(unit, "its domain does not go away: somebody maps its pages");
     return;
   }
@@ -160,7 +164,9 @@ void Supervisor::acted(const Action& action, const Acted& result, std::uint64_t 
       unit.last.reset();
       unit.incarnation_before = 0;
       ++unit.generation;
-      unit.info.rebuilding = false;
+      // Half made until it runs: nobody but root lets it.
+      unit.info.rebuilding = unit.info.bus;
+      if (unit.info.bus) begin_step(unit, "join");
       if (unit.info.place.role == SetRole::backup) unit.info.place.attached = false;
       actions_.push_back({.unit = action.unit, .act = Act::remember, .cause = {}, .words = {}});
       if (action.command != 0) {
@@ -187,11 +193,27 @@ void Supervisor::acted(const Action& action, const Acted& result, std::uint64_t 
     case Act::ping:
     case Act::nudge:
     case Act::remember:
+    case Act::move:
       return;
   }
 }
 
-void Supervisor::step_starting(Unit& unit) {
+void Supervisor::runs(UnitId id, std::uint64_t now_ns) {
+  now_ns_ = now_ns;
+  const auto found = units_.find(id);
+  if (found != units_.end() && found->second.phase == Phase::starting) {
+    begin_step(found->second, "start");
+  }
+}
+
+void Supervisor::cannot_start(UnitId id, std::string problem, std::uint64_t now_ns) {
+  now_ns_ = now_ns;
+  const auto found = units_.find(id);
+  if (found == units_.end() || found->second.phase != Phase::starting) return;
+  failed_attempt(found->second, std::move(problem), Health::gone);
+}
+
+void Supervisor::step_starting(UnitId id, Unit& unit) {
   if (!unit.last) return;
   const Observation& seen = *unit.last;
   const bool reborn = seen.incarnation > unit.incarnation_before;
@@ -211,14 +233,18 @@ void Supervisor::step_starting(Unit& unit) {
     }
     failed_attempt(unit, "Xen stopped it while it started", Health::lost);
   } else if (reborn && seen.state == abi::LifeState::ready) {
-    ready_again(unit);
-  } else if (now_ns_ - unit.since_ns > unit.info.policy.patience.start_ns) {
+    ready_again(id, unit);
+  } else if (now_ns_ - unit.since_ns >
+             unit.info.policy.patience.start_ns + (unit.info.rebuilding ? kLongestOnBus : 0)) {
     failed_attempt(unit, "it was not ready in time", Health::lost);
   }
 }
 
-void Supervisor::ready_again(Unit& unit) {
+void Supervisor::ready_again(UnitId id, Unit& unit) {
   end_step(unit, {});
+  if (std::exchange(unit.info.rebuilding, false)) {
+    actions_.push_back({.unit = id, .act = Act::remember, .cause = {}, .words = {}});
+  }
   unit.judge = Judge(unit.info.policy.patience);
   if (unit.last) unit.health = unit.judge.observe(*unit.last);
   unit.told_stopped = false;

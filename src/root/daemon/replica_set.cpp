@@ -248,8 +248,7 @@ void Supervisor::notice(UnitId id, const NoticeSeen& notice) {
   } else if (unit.info.xenstore) {
     primary_notice(id, unit, notice);
   } else {
-    note(unit, fmt::format("notice {}", notice.kind),
-         fmt::format("subject {}, value {}", notice.subject, notice.value));
+    network_notice(unit, notice);
   }
 }
 
@@ -348,20 +347,6 @@ void Supervisor::set_is_lost(Unit& unit, const std::string& why) {
     unit.incident = history_->open(unit.info.name, "all lost", {}, now_ns_);
   }
   give_up(unit, why);
-}
-
-void Supervisor::take_over(Unit& unit) {
-  const auto spare = find(unit.info.policy.spare);
-  if (!spare) {
-    note(unit, "no spare", "there is no unit \"" + unit.info.policy.spare + "\" to take over");
-    return;
-  }
-  actions_.push_back({.unit = *spare,
-                      .act = Act::command,
-                      .cause = {},
-                      .words = {},
-                      .command = unit.info.policy.take_over,
-                      .subject = unit.info.domid});
 }
 
 }  // namespace ppvmm::root::daemon

@@ -249,12 +249,17 @@ UnitStatus Supervisor::status(UnitId id) const {
           .microreboots = unit.microreboots,
           .rebuilds = unit.rebuilds,
           .pings = unit.pings,
-          .incident = unit.incident};
+          .incident = unit.incident,
+          .parts = unit.parts};
 }
 
 bool Supervisor::must_poll() const {
-  return std::ranges::any_of(
-      units_, [](const auto& entry) { return entry.second.phase == Phase::destroying; });
+  // One whose device pciback has takes long to go, and the processor is needed for that.
+  constexpr std::uint64_t kSoon = 10'000'000;
+  return std::ranges::any_of(units_, [&](const auto& entry) {
+    const Unit& unit = entry.second;
+    return unit.phase == Phase::destroying && (!unit.info.bus || now_ns_ - unit.since_ns < kSoon);
+  });
 }
 
 bool Supervisor::busy() const {

@@ -42,6 +42,12 @@ struct UnitInfo {
   SetPlace place;
   bool rebuilding{};  ///< Adopted in the middle of a rebuild.
   Policy policy;
+  /// It serves guests over rings of theirs (net_uk). Entered again in place it needs nobody, not
+  /// even what it is repaired `after`.
+  bool driver_domain{};
+  /// Root builds it with its place in XenStore, which somebody else must write: it starts later
+  /// than it is built, and its id is free later than it is destroyed.
+  bool bus{};
   std::vector<std::string> after{};  ///< Repaired only while none of these is under repair.
 };
 
@@ -72,13 +78,14 @@ enum class Act : std::uint8_t {
   command,      ///< Give it a command (abi::Command). Done when written.
   nudge,        ///< Notify it again: a command is open. Not reported back.
   remember,     ///< Its registry record has changed (`attached`, `rebuilding`). Not reported back.
+  move,         ///< What it serves is moved to the unit named in `words`. Not reported back.
 };
 
 struct Action {
   UnitId unit{};
   Act act{};
   abi::FaultKind cause{};  ///< Of a microreboot.
-  std::string words{};     ///< Of a microreboot or build: abi::Orders::words.
+  std::string words{};     ///< Of a microreboot or build: abi::Orders::words. Of a move: to whom.
   /// Of a command; of a build: in force before the first instruction, if not 0.
   std::uint32_t command{};
   std::uint64_t subject{};
@@ -108,6 +115,8 @@ struct UnitStatus {
   std::uint64_t rebuilds{};
   std::uint64_t pings{};
   std::uint64_t incident{};  ///< The open one; 0: none.
+  /// Repairs that its parts made by themselves, as it told.
+  std::map<std::string, std::uint64_t> parts{};
 };
 
 class Supervisor {
@@ -126,6 +135,10 @@ class Supervisor {
   void notice(UnitId unit, const NoticeSeen& notice);
   /// Pages that nobody may write are not as the image has them.
   void damaged(UnitId unit, std::string where);
+  /// One that was built has its place in XenStore, and runs.
+  void runs(UnitId unit, std::uint64_t now_ns);
+  /// One that was built cannot start: its place in XenStore could not be made.
+  void cannot_start(UnitId unit, std::string problem, std::uint64_t now_ns);
   /// An operator wants a repair. Refused (false) while one is under way.
   bool order(UnitId unit, Repair repair, std::uint64_t now_ns);
 
@@ -178,6 +191,7 @@ class Supervisor {
     std::uint64_t microreboots{};
     std::uint64_t rebuilds{};
     std::uint64_t pings{};
+    std::map<std::string, std::uint64_t> parts{};
   };
 
   void watch(UnitId id, Unit& unit);
@@ -187,11 +201,11 @@ class Supervisor {
   void step(UnitId id, Unit& unit);
   void step_detaching(UnitId id, Unit& unit);
   void step_destroying(UnitId id, Unit& unit);
-  void step_starting(Unit& unit);
+  void step_starting(UnitId id, Unit& unit);
   void step_attaching(UnitId id, Unit& unit);
   void step_joining(Unit& unit);
   void joined(Unit& backup);
-  void ready_again(Unit& unit);
+  void ready_again(UnitId id, Unit& unit);
 
   void ill(Unit& unit, std::string cause, std::string detail, Repair wanted);
   void failed_attempt(Unit& unit, std::string problem, Health as);
@@ -224,7 +238,12 @@ class Supervisor {
   void set_is_lost(Unit& unit, const std::string& why);
   /// The detach that must be in force when `primary` starts anew, if one must.
   [[nodiscard]] std::optional<std::uint64_t> detached_index(const Unit& primary) const;
-  void take_over(Unit& unit);
+
+  // Driver domains (network.cpp).
+  void network_notice(Unit& unit, const NoticeSeen& notice);
+  void part_repaired(Unit& unit, const NoticeSeen& notice);
+  /// Lets the spare of `unit` do what it does, if there is one that can.
+  void take_over(UnitId id, Unit& unit);
 
   History* history_;
   std::map<UnitId, Unit> units_;

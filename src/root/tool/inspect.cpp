@@ -136,6 +136,15 @@ std::string role_of(const Record& record, const ordered_json* unit) {
   return "-";
 }
 
+/// What the parts of a unit repaired by themselves: "driver 3, netback 1"; empty: nothing.
+std::string parts_of(const ordered_json* unit) {
+  std::string text;
+  if (unit == nullptr || !unit->contains("part_repairs")) return text;
+  for (const auto& [part, count] : unit->at("part_repairs").items())
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", part, count.get<std::uint64_t>());
+  return text;
+}
+
 }  // namespace
 
 int status(const Common& common) {
@@ -175,6 +184,13 @@ int status(const Common& common) {
     print_table({"name", "domid", "state", "incarnation", "rebuilds", "cpu ms", "role", "phase",
                  "health", "policy"},
                 rows);
+    for (const ordered_json& each : list) {
+      const ordered_json& unit = each.at("supervised");
+      const std::string parts = parts_of(unit.is_null() ? nullptr : &unit);
+      if (!parts.empty()) {
+        fmt::print("{}: repaired from inside: {}\n", each.value("name", ""), parts);
+      }
+    }
     if (!said) fmt::print("ppvmm-root does not run: nothing is watched or repaired\n");
   }
   ordered_json about = nullptr;

@@ -5,6 +5,7 @@
 #include "root/microreboot.hpp"
 #include "root/rebuild.hpp"
 #include "root/tool/commands.hpp"
+#include "root/tool/net.hpp"
 #include "root/tool/output.hpp"
 #include "root/watch.hpp"
 
@@ -83,6 +84,11 @@ int stop(const Common& common, const std::string& name) {
   if (daemon::daemon_runs(common.state_dir)) {
     const auto released = daemon::ask(common.state_dir, {{"op", "release"}, {"unit", name}});
     if (!released) return complain(released.error());
+  }
+  if (record->spec.bus) {
+    if (const auto ended = net_end(common, *record); !ended) return complain(ended.error());
+    common.registry().remove(name);
+    return kDone;
   }
   const auto xen = Xen::open();
   if (!xen) return complain(xen.error());
@@ -168,6 +174,9 @@ int rebuild(const Common& common, const std::string& name) {
   if (record_of->place.role == SetRole::backup) {
     return complain(
         {"a backup is rebuilt by ppvmm-root, which first makes its primary let go of it"});
+  }
+  if (record_of->spec.bus) {
+    return complain({"a driver domain is rebuilt by ppvmm-root, which also makes pciback let go"});
   }
   if (record_of->adopted) {
     return complain({"\"" + name + "\" was created by xl, and only xl can create it again"});

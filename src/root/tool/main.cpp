@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "root/tool/commands.hpp"
+#include "root/tool/net.hpp"
 
 namespace {
 
@@ -132,6 +133,14 @@ int main(int argc, char** argv) {
          "Who reads the consoles: xenconsoled (default of one replica), or root (of three)")
       ->check(CLI::IsMember({"xenconsoled", "root"}));
   sub->add_option("--cmdline", store_options.cmdline, "More command line for every replica");
+
+  NetOptions net_options;
+  add_net_commands(app, net_options,
+                   [&](CLI::App& parent, const char* called, const char* help,
+                       std::function<int(const Common&)> what) {
+                     return command(parent, called, help,
+                                    [&common, what = std::move(what)] { return what(common); });
+                   });
 
   CLI11_PARSE(app, argc, argv);
   return run();

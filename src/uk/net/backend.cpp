@@ -75,6 +75,11 @@ Task<> Backend::follow() {
   }
 }
 
+void Backend::look_again() {
+  scanning_.emplace(kernel::task::scheduler(), scan(),
+                    static_cast<std::uint32_t>(kernel::vitals::component("xenbus")));
+}
+
 Task<> Backend::scan() {
   const auto domids = co_await store_->directory(kRoot);
   if (!domids) co_return;  // nothing there yet

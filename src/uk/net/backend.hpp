@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "uk/net/vif_device.hpp"
@@ -18,6 +19,9 @@ class Backend final : public OffenceListener {
   /// Follows backend/vif for ever. To be run as a task.
   [[nodiscard]] kernel::task::Task<> follow();
 
+  /// Looks for vifs now, whatever XenStore has told.
+  void look_again();
+
   void offended(Connection& connection, net::Hostile reason) override;
 
  private:
@@ -30,6 +34,7 @@ class Backend final : public OffenceListener {
   xenbus::Store* store_;
   Policy policy_;
   std::vector<std::unique_ptr<VifDevice>> devices_;
+  std::optional<kernel::task::TaskRoot> scanning_;
 };
 
 }  // namespace ppvmm::netuk

@@ -6,6 +6,7 @@
 #include "kernel/events.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/vitals.hpp"
+#include "uk/net/root_link.hpp"
 
 namespace ppvmm::netuk {
 namespace {
@@ -61,7 +62,10 @@ std::unique_ptr<Connection> Connection::adopt(Plumbing& plumbing, std::size_t sl
   bool whole = good;
   for (std::uint8_t i = 0; whole && i < record.queues; ++i)
     whole = self->adopt_line(i, (record.split & 1u << i) != 0);
-  if (!whole || !self->join(net::settings_of(record))) return nullptr;
+  if (!whole) return nullptr;
+  net::VifSettings settings = net::settings_of(record);
+  settings.lose_unanswered = loses_unanswered();
+  if (!self->join(std::move(settings))) return nullptr;
   return self;
 }
 

@@ -17,6 +17,7 @@
 #include "uk/net/backend.hpp"
 #include "uk/net/orders.hpp"
 #include "uk/net/plumbing.hpp"
+#include "uk/net/root_link.hpp"
 #include "uk/net/wire.hpp"
 #include "xenbus/store.hpp"
 
@@ -60,6 +61,7 @@ void ppvmm_main(const kernel::Start& start) {
   const kernel::task::TaskRoot orders(
       kernel::task::scheduler(), netuk::obey(plumbing, wire, store),
       static_cast<std::uint32_t>(kernel::vitals::component("xenbus")));
+  static netuk::RootCommands commands(plumbing, wire, backend);
   kernel::log(kernel::Level::info, "net_uk: life ", start.incarnation, ", ",
               start.memory_pages / 256, " MiB, ", plumbing.pool().statistics().buffers,
               " buffers, ", adopted, " vif(s) taken over");

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "abi/net_uk.hpp"
 #include "kernel/contain.hpp"
 #include "kernel/events.hpp"
 #include "kernel/task.hpp"
@@ -87,6 +88,9 @@ class Plumbing final : private net::NicClient {
   /// The card from now on; null: none at the moment (DataPath::set_nic).
   void set_nic(net::Nic* nic);
 
+  /// Makes netback anew over the rings, as after a fault.
+  void restart_netback();
+
   /// Called after each pass.
   using Watcher = void (*)(void* context);
   void set_watcher(Watcher watcher, void* context) {
@@ -127,7 +131,7 @@ class Plumbing final : private net::NicClient {
   void audit();
   void make_path();
   void died();
-  void rebuild(std::string_view why);
+  void rebuild(abi::net_uk::Trouble trouble, std::string_view why);
   void rebuild_vif(net::PortId port);
   [[nodiscard]] bool dies_too_often(kernel::Nanoseconds now);
 

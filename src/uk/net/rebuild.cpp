@@ -8,10 +8,12 @@
 #include "kernel/time.hpp"
 #include "uk/net/connection.hpp"
 #include "uk/net/plumbing.hpp"
+#include "uk/net/root_link.hpp"
 
 namespace ppvmm::netuk {
 namespace {
 
+using abi::net_uk::Trouble;
 using kernel::Level;
 using kernel::log;
 
@@ -49,7 +51,7 @@ void Plumbing::audit() {
   net::DataPath::Audit found;
   if (!guard([&] { found = path_->audit(limits_); })) return;
   if (found.broken) {
-    rebuild(*found.broken);
+    rebuild(Trouble::died, *found.broken);
     return;
   }
   for (const net::PortId port : found.bad)
@@ -73,11 +75,17 @@ void Plumbing::died() {
   if (std::exchange(last_rip_, fault.rip) == fault.rip) {
     kernel::panic("netback dies where it died: its code is damaged");
   }
-  rebuild(fault.kind == abi::FaultKind::hang ? "it hung" : "it died");
+  const bool hung = fault.kind == abi::FaultKind::hang;
+  rebuild(hung ? Trouble::stuck : Trouble::died, hung ? "it hung" : "it died");
 }
 
-void Plumbing::rebuild(std::string_view why) {
+void Plumbing::restart_netback() {
+  rebuild(Trouble::ordered, "root asks for it");
+}
+
+void Plumbing::rebuild(Trouble trouble, std::string_view why) {
   const kernel::Nanoseconds begin = kernel::time::now();
+  if (coarse() && trouble != Trouble::ordered) kernel::panic(why);
   ++statistics_.rebuilds;
   // It is only memory now, and nothing in it is believed. What it was about to say may be torn.
   new (&owed_) std::vector<net::Notification>;
@@ -112,6 +120,7 @@ void Plumbing::rebuild(std::string_view why) {
   kicked_ = {};
   kicked_ports_ = 0;
   wake();
+  tell_repaired(abi::net_uk::Part::netback, trouble, kernel::time::now() - begin);
   log(Level::warning, "netback: ", why, "; made anew in ",
       (kernel::time::now() - begin) / kernel::time::kMicrosecond, " us, ", vifs, " vif(s), ", again,
       " requests again, ", arrivals, " packets found, ", buffers, " buffers");

@@ -5,6 +5,7 @@
 #include "kernel/console.hpp"
 #include "kernel/text.hpp"
 #include "kernel/time.hpp"
+#include "uk/net/root_link.hpp"
 
 namespace ppvmm::netuk {
 namespace {
@@ -51,6 +52,7 @@ void VifDevice::on_deadline(void* self) {
 }
 
 void VifDevice::offended(net::Hostile reason) {
+  tell_vif(abi::net_uk::Notice::vif_refused, domid_, handle_, static_cast<std::uint64_t>(reason));
   log(Level::warning, "vif", domid_, ".", handle_, ": disconnected, its front-end sent ",
       net::text_of(reason));
   handshake_.failed();
@@ -164,7 +166,7 @@ void VifDevice::leave(std::string_view why) {
   connection_.reset();
 }
 
-Task<bool> VifDevice::advertise() {
+Task<bool> VifDevice::write_features() {
   // What a Linux back-end says it can (drivers of the other end ask for nothing else).
   constexpr std::pair<std::string_view, std::uint64_t> kFeatures[] = {
       {"feature-sg", 1},
@@ -184,6 +186,11 @@ Task<bool> VifDevice::advertise() {
       co_return false;
     }
   }
+  co_return true;
+}
+
+Task<bool> VifDevice::advertise() {
+  if (!co_await write_features()) co_return false;
   // There is no script to be run, so there is nothing to wait for.
   const auto hotplug = co_await store_->write(path_ + "/hotplug-status", "connected");
   if (!hotplug) co_return false;
@@ -208,8 +215,12 @@ Task<bool> VifDevice::connect(bool announce) {
   connection_ = std::move(*connection);
   log(Level::info, "vif", domid_, ".", handle_, announce ? ": connected, " : ": taken over, ",
       queues, " queue(s), port ", connection_->port());
-  if (!announce) co_return true;
-  co_return co_await set_state(xenbus::State::connected);
+  if (announce) co_return co_await set_state(xenbus::State::connected);
+  const net::Vif* const vif = plumbing_->path().vif(connection_->port());
+  tell_vif(abi::net_uk::Notice::vif_taken_over, domid_, handle_,
+           vif != nullptr ? vif->statistics.tx_unanswered : 0);
+  // Whoever wrote the directory anew does not know what we can.
+  co_return co_await write_features();
 }
 
 Task<std::optional<net::VifSettings>> VifDevice::read_settings() {

@@ -49,6 +49,7 @@ class VifDevice {
   kernel::task::Task<> follow_frontend();
   kernel::task::Task<net::BusView> look();
   kernel::task::Task<bool> carry_out(net::BusStep step);
+  kernel::task::Task<bool> write_features();
   kernel::task::Task<bool> advertise();
   kernel::task::Task<bool> connect(bool announce);
   kernel::task::Task<bool> set_state(xenbus::State state);

@@ -18,6 +18,8 @@ constexpr kernel::Nanoseconds kDeathsWindowNs = 100 * kernel::time::kMillisecond
 /// Two deaths within this at the same place, or two that hung, are of damaged code.
 constexpr kernel::Nanoseconds kSamePlaceNs = 50 * kernel::time::kMillisecond;
 
+using abi::net_uk::Part;
+using abi::net_uk::Trouble;
 using kernel::Level;
 using kernel::log;
 
@@ -52,7 +54,7 @@ kernel::task::Task<> Wire::open(void (*announce)(void*), void* context) {
         link.up ? "up" : "down");
   } else if (had_card() && !card_) {
     // It may be writing into our buffers, and we cannot stop it. Only the domain's end can.
-    kernel::panic("the card of an earlier life cannot be stopped");
+    ask_for_a_new_domain("the card of an earlier life cannot be stopped");
   }
   announce(context);
 }
@@ -112,7 +114,8 @@ void Wire::on_pass(void* self) {
   auto& wire = *static_cast<Wire*>(self);
   if (wire.card_->nic().dead()) {
     const bool hung = kernel::last_contained_fault().kind == abi::FaultKind::hang;
-    wire.repair(hung ? "the driver hung" : "the driver died");
+    wire.repair(hung ? Trouble::stuck : Trouble::died,
+                hung ? "the driver hung" : "the driver died");
     return;
   }
   // Only a driver that has something in its hands needs to be looked at.
@@ -136,25 +139,32 @@ void Wire::look() {
   look_.once(kernel::time::now() + kLookNs);
   const net::NicHealth now = card_->nic().health();
   if (!now.present) {
-    repair("the device does not answer");
+    repair(Trouble::absent, "the device does not answer");
     return;
   }
   if (now.device_error) {
-    repair("the device reported an error");
+    repair(Trouble::device, "the device reported an error");
     return;
   }
   silent_looks_ = before_ && now.stuck_since(*before_) ? silent_looks_ + 1 : 0;
   before_ = now;
   if (silent_looks_ >= kSilentLooks) {
-    repair("no frame was sent for too long");
+    repair(Trouble::stuck, "no frame was sent for too long");
     return;
   }
   // An interrupt may have been lost.
   if (now.sent == 0 || silent_looks_ > 0) plumbing_->wake();
 }
 
-void Wire::repair(std::string_view why) {
+bool Wire::restart_driver() {
+  if (!card_) return false;
+  repair(Trouble::ordered, "root asks for it");
+  return true;
+}
+
+void Wire::repair(Trouble trouble, std::string_view why) {
   const auto begin = kernel::time::now();
+  if (coarse() && trouble != Trouble::ordered) kernel::panic(why);
   if (card_->nic().dead() && dies_too_often(begin)) {
     // Only root can put code back: it does so when it enters the image again.
     kernel::panic("drivers die one after the other: their code is damaged");
@@ -169,6 +179,7 @@ void Wire::repair(std::string_view why) {
     retry_ns_ = std::clamp(retry_ns_ * 2, kRetryFirstNs, kRetryMostNs);
     log(Level::error, "wire: ", why, "; the driver cannot be restarted, again in ",
         retry_ns_ / kernel::time::kMillisecond, " ms, ", held, " frames held");
+    tell_down(Part::driver, trouble, held);
     look_.once(begin + retry_ns_);
     return;
   }
@@ -176,6 +187,7 @@ void Wire::repair(std::string_view why) {
   card_->nic().set_promiscuous(true);
   plumbing_->set_nic(&card_->nic());
   plumbing_->wake();
+  tell_repaired(Part::driver, trouble, kernel::time::now() - begin);
   log(Level::warning, "wire: ", why, "; driver restarted in ",
       (kernel::time::now() - begin) / kernel::time::kMicrosecond, " us, ", held,
       " frames held, link changes ", card_->nic().statistics().link_changes);
@@ -212,7 +224,7 @@ void Wire::stick_transmitter() {
 }
 
 pci::Recovery Wire::error(const pci::Notice&) {
-  repair("PCI Express reported an error");
+  repair(Trouble::device, "PCI Express reported an error");
   return pci::Recovery::recovered;
 }
 

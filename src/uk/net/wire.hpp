@@ -17,6 +17,7 @@
 #include "net/device/assigned_nic.hpp"
 #include "pci/frontend.hpp"
 #include "uk/net/plumbing.hpp"
+#include "uk/net/root_link.hpp"
 #include "xenbus/store.hpp"
 
 namespace ppvmm::netuk {
@@ -36,6 +37,9 @@ class Wire final : private pci::Frontend::Listener {
   /// buffers may be used.
   [[nodiscard]] kernel::task::Task<> open(void (*announce)(void*), void* context);
 
+  /// Restarts the driver, as after a fault; false without a card.
+  bool restart_driver();
+
   // Drills: faults done to the driver and the device behind their backs.
   /// Overwrites the driver's own memory.
   void damage_driver();
@@ -48,7 +52,7 @@ class Wire final : private pci::Frontend::Listener {
   void added(const pci::Device& device) override;
 
   kernel::task::Task<bool> start_card();
-  void repair(std::string_view why);
+  void repair(abi::net_uk::Trouble trouble, std::string_view why);
   [[nodiscard]] bool restart();
   /// A driver that dies again and again, each time a new one, or twice in a row at the same place,
   /// does not die of its memory.

@@ -48,6 +48,28 @@ after = []
   EXPECT_TRUE(config->units.at("Xenstore").after->empty());
 }
 
+TEST(Config, PresetsAreTheComparedSystems) {
+  const Config config = default_config();
+  EXPECT_TRUE(config.policies.at("fg").words.empty());
+  EXPECT_EQ(config.policies.at("cg").words, "coarse");
+  EXPECT_GT(config.policies.at("cg").limits.microreboots, 0U);
+  EXPECT_EQ(config.policies.at("xoar").words, "lose-unanswered");
+  EXPECT_FALSE(config.policies.at("xoar").detect);
+  EXPECT_NE(config.policies.at("xoar").refresh_ns, 0U);
+  EXPECT_TRUE(config.policies.at("tfd").needs_spare);
+  EXPECT_EQ(config.policies.at("tfd").limits.microreboots, 0U);
+}
+
+TEST(Config, ASpareHasTheUnitThatItIsForAsItsOwn) {
+  const auto config = parse_config(
+      "[policy.tfd]\nspare = \"net_spare\"\n[unit.net_uk]\npolicy = \"tfd\"\n", "x.toml");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_EQ(config->policy_for("net_uk", false).spare, "net_spare");
+  EXPECT_EQ(config->policy_for("net_spare", false).name, "tfd");
+  EXPECT_EQ(config->policy_for("net_spare", false).spare, "net_uk");
+  EXPECT_EQ(config->policy_for("other", false).name, "fg");
+}
+
 struct Mistake {
   const char* text;
   const char* message;
@@ -76,6 +98,11 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"policy_of_all = \"nope\"", "root.toml:1: there is no policy \"nope\""},
         Mistake{"[unit.a]\npolicy = \"nope\"", "root.toml:2: there is no policy \"nope\""},
         Mistake{"[unit.a]\npolicy = \"tfd\"", "root.toml:2: policy tfd needs a spare"},
+        Mistake{"[policy.t]\nbase = \"tfd\"\n[unit.a]\npolicy = \"t\"",
+                "root.toml:4: policy t needs a spare; expected spare = \"<unit>\" in [policy.t]"},
+        Mistake{"[policy.tfd]\nspare = \"a\"\n[unit.a]\npolicy = \"tfd\"",
+                "root.toml:4: policy tfd makes a its own spare"},
+        Mistake{"policy_of_all = \"tfd\"", "root.toml:1: not every unit can have a spare"},
         Mistake{"[unit.a]\nafter = \"b\"", "root.toml:2: after is no list"},
         Mistake{"[unit.a]\nafter = [1]", "root.toml:2: after holds something that is no text"},
         Mistake{"[unit]\na = 1", "root.toml:2: unit.a is no table"},

@@ -24,13 +24,20 @@ Record example() {
   return {.name = "store-1",
           .image_path = "/lab/xenstore_uk",
           .image_hash = 0xFEDCBA9876543210,
-          .spec = {.domid = 7, .memory_mib = 32, .cmdline = "a=1 b", .xenstore = true},
+          .spec = {.domid = 7,
+                   .memory_mib = 32,
+                   .cmdline = "a=1 b",
+                   .xenstore = true,
+                   .bus = true,
+                   .pci = {"0000:00:10.0"}},
           .built = {.domid = 7,
                     .console_port = 3,
                     .console_frame = 0x12345,
                     .start_info = 0xABC000,
                     .image_frames = {9, 8, 7},
-                    .build_ns = 11},
+                    .build_ns = 11,
+                    .store_port = 1,
+                    .store_frame = 0x777},
           .rebuilds = 2,
           .place = {.role = SetRole::backup, .set = "store", .index = 1, .attached = false},
           .console = true,
@@ -50,6 +57,10 @@ TEST_F(RegistryTest, GivesBackWhatWasSaved) {
   EXPECT_EQ(loaded->spec.cmdline, "a=1 b");
   EXPECT_EQ(loaded->built.image_frames, example().built.image_frames);
   EXPECT_EQ(loaded->built.console_frame, example().built.console_frame);
+  EXPECT_TRUE(loaded->spec.bus);
+  EXPECT_EQ(loaded->spec.pci, example().spec.pci);
+  EXPECT_EQ(loaded->built.store_port, 1U);
+  EXPECT_EQ(loaded->built.store_frame, 0x777U);
   EXPECT_EQ(loaded->rebuilds, 2U);
   EXPECT_EQ(loaded->place.role, SetRole::backup);
   EXPECT_EQ(loaded->place.set, "store");

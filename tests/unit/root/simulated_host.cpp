@@ -215,6 +215,7 @@ Acted SimHost::act(const Action& action, std::size_t unit) {
       ++domain.ping;
       return {.ok = true, .problem = {}};
     case Act::nudge:
+    case Act::move:
       return {.ok = true, .problem = {}};
     case Act::remember:
       remembered_[unit] = root_->info(ids_[unit]);

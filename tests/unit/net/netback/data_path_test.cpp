@@ -348,6 +348,33 @@ TEST_F(DataPathTest, AnotherIncarnationSendsWhatWasNotAnswered) {
   EXPECT_EQ(a_.statuses[NETIF_RSP_OKAY], 50u);
 }
 
+TEST_F(DataPathTest, AnotherIncarnationMayBeToldToLoseIt) {
+  connect(a_);
+  path_->set_nic(&wire_);
+  for (unsigned i = 0; i < 30; ++i)
+    ASSERT_TRUE(a_.send(ethernet(99, 1, 60 + i)));
+  run();
+  wire_.ring.clear();
+  path_ = std::make_unique<DataPath>(pool_, xen_, DataPath::Limits{});
+  ports_.clear();
+  VifSettings forgetful = settings(a_);
+  forgetful.lose_unanswered = true;
+  connect(a_, forgetful);
+  path_->set_nic(&wire_);
+  run();
+  wire_.send_all(*path_);
+  EXPECT_TRUE(wire_.sent.empty());
+  ASSERT_TRUE(a_.reap());
+  EXPECT_EQ(a_.unanswered(), 0u);
+  EXPECT_EQ(a_.statuses[NETIF_RSP_DROPPED], 30u);
+  // What comes afterwards is sent.
+  ASSERT_TRUE(a_.send(ethernet(99, 1, 60)));
+  run();
+  wire_.send_all(*path_);
+  run();
+  EXPECT_EQ(wire_.sent.size(), 1u);
+}
+
 TEST_F(DataPathTest, RemovedGuestsAreNotAnsweredAndTheirPortIsReused) {
   connect(a_);
   path_->set_nic(&wire_);

@@ -1,0 +1,131 @@
+#include "root/driver_domain.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <filesystem>
+
+#include "root/vif_entries.hpp"
+
+namespace ppvmm::root {
+namespace {
+
+constexpr std::uint32_t kKibPerMib = 1024;
+
+std::string home_of(DomId domid) {
+  return fmt::format("/local/domain/{}", domid);
+}
+
+std::string pci_front(DomId domid) {
+  return home_of(domid) + "/device/pci/0";
+}
+
+std::string pci_back(DomId domid) {
+  return fmt::format("/local/domain/0/backend/pci/{}/0", domid);
+}
+
+/// The domain's home, as libxl lays it out. What exists stays, with its rights as they should be:
+/// the store takes a dead domain out of them.
+Result<void> write_home(const XsClient& store, const BusPlace& place) {
+  const std::string home = home_of(place.domid);
+  const NodeRights readable{.owner = 0, .reader = place.domid};
+  const NodeRights own{.owner = place.domid, .reader = {}};
+  for (const char* const below : {"", "/memory", "/device", "/control", "/backend"}) {
+    if (auto made = store.make(home + below, readable); !made) return made;
+  }
+  for (const char* const below : {"/data", "/drivers", "/feature", "/error", "/control/shutdown"}) {
+    if (auto made = store.make(home + below, own); !made) return made;
+  }
+  const std::string memory_kib = std::to_string(place.memory_mib * kKibPerMib);
+  for (const auto& [name, value] : Nodes{{"/name", place.name},
+                                         {"/domid", std::to_string(place.domid)},
+                                         {"/memory/target", memory_kib},
+                                         {"/memory/static-max", memory_kib}}) {
+    if (auto written = store.write(home + name, value); !written) return written;
+  }
+  return {};
+}
+
+/// Both ends of the PCI bus (libxl__create_pci_backend), with all devices from the start.
+Result<void> write_pci(const XsClient& store, const BusPlace& place) {
+  Nodes back{{"frontend", pci_front(place.domid)},
+             {"frontend-id", std::to_string(place.domid)},
+             {"online", "1"},
+             {"state", "1"},
+             {"domain", place.name},
+             {"num_devs", std::to_string(place.pci.size())}};
+  for (std::size_t i = 0; i < place.pci.size(); ++i) {
+    const auto address = parse_pci_address(place.pci[i]);
+    if (!address) return std::unexpected(address.error());
+    const std::string text = address->text();
+    back.emplace_back(fmt::format("key-{}", i), text);
+    back.emplace_back(fmt::format("dev-{}", i), text);
+    back.emplace_back(fmt::format("opts-{}", i),
+                      "msitranslate=0,power_mgmt=0,permissive=0,rdm_policy=relaxed");
+    back.emplace_back(fmt::format("state-{}", i), "1");
+  }
+  const Nodes front{{"backend", pci_back(place.domid)}, {"backend-id", "0"}, {"state", "1"}};
+  if (auto made = store.replace(pci_front(place.domid), {.owner = place.domid, .reader = 0}, front);
+      !made) {
+    return made;
+  }
+  return store.replace(pci_back(place.domid), {.owner = 0, .reader = place.domid}, back);
+}
+
+/// pciback's device for this domain: while it is there, pciback may map the domain's page.
+bool pciback_has(DomId domid) {
+  std::error_code code;
+  return std::filesystem::exists(fmt::format("/sys/bus/xen-backend/devices/pci-{}-0", domid), code);
+}
+
+}  // namespace
+
+Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& place,
+                           std::chrono::milliseconds limit) {
+  if (auto left = leave_bus(store, place.domid, limit); !left) {
+    return std::unexpected(left.error());
+  }
+  for (const std::string& device : place.pci) {
+    const auto address = parse_pci_address(device);
+    const auto given = address ? assign_pci(xen, place.domid, *address)
+                               : Result<void>(std::unexpected(address.error()));
+    if (!given) return std::unexpected(given.error());
+  }
+  if (auto known = store.introduce(place.domid, place.store_frame, place.store_port); !known) {
+    return std::unexpected(known.error());
+  }
+  const auto written = store.in_transaction([&]() -> Result<void> {
+    if (auto home = write_home(store, place); !home) return home;
+    return place.pci.empty() ? Result<void>{} : write_pci(store, place);
+  });
+  if (!written) return std::unexpected(written.error());
+  const auto vifs = restore_vifs(store, place.domid);
+  if (!vifs) return std::unexpected(vifs.error());
+  return BusReport{.devices = place.pci.size(), .vifs = *vifs};
+}
+
+Result<void> leave_bus(XsClient& store, DomId domid, std::chrono::milliseconds limit) {
+  // A front-end that vanishes makes pciback unmap and let go of its devices; a back-end that
+  // vanishes makes the kernel forget it.
+  const auto gone = store.in_transaction([&]() -> Result<void> {
+    if (auto front = store.remove(home_of(domid) + "/device/pci"); !front) return front;
+    return store.remove(fmt::format("/local/domain/0/backend/pci/{}", domid));
+  });
+  if (!gone) return gone;
+  const std::uint64_t end =
+      now_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(limit).count());
+  while (pciback_has(domid)) {
+    if (now_ns() >= end) {
+      return refused(fmt::format("pciback does not let go of domain {}", domid));
+    }
+    poll(nullptr, 0, 1);  // the kernel's thread does it; sysfs announces nothing
+  }
+  return {};
+}
+
+Result<void> forget_bus(XsClient& store, DomId domid, std::chrono::milliseconds limit) {
+  if (auto left = leave_bus(store, domid, limit); !left) return left;
+  return store.remove(home_of(domid));
+}
+
+}  // namespace ppvmm::root

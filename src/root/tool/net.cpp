@@ -1,0 +1,230 @@
+// net start, move, order, join, leave.
+#include "root/tool/net.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "abi/net_uk.hpp"
+#include "root/daemon/control.hpp"
+#include "root/driver_domain.hpp"
+#include "root/microreboot.hpp"
+#include "root/rebuild.hpp"
+#include "root/tool/output.hpp"
+#include "root/vif_entries.hpp"
+#include "root/watch.hpp"
+
+namespace ppvmm::root::tool {
+namespace {
+
+using abi::net_uk::Command;
+using abi::net_uk::Part;
+
+BusPlace place_of(const std::string& name, const DomainSpec& spec, const BuiltDomain& built) {
+  return {.name = name,
+          .domid = built.domid,
+          .store_frame = built.store_frame,
+          .store_port = built.store_port,
+          .memory_mib = spec.memory_mib,
+          .pci = spec.pci};
+}
+
+/// Of one that root builds: nobody else's may be built again.
+Result<Record> load(const Common& common, const std::string& name) {
+  auto record = common.registry().load(name);
+  if (record && !record->spec.bus) {
+    return refused("\"" + name + "\" was not started by ppvmm net start");
+  }
+  return record;
+}
+
+struct Started {
+  BuiltDomain built;
+  BusReport bus;
+  std::uint64_t ready_ns{};
+};
+
+Result<Started> join_and_run(const Xen& xen, const Image& image, const DomainSpec& spec,
+                             const std::string& name, BuiltDomain built, const Common& common) {
+  Started started{.built = std::move(built), .bus = {}};
+  auto store = XsClient::open();
+  if (!store) return std::unexpected(store.error());
+  const auto joined = join_bus(xen, *store, place_of(name, spec, started.built), common.limit());
+  if (!joined) return std::unexpected(joined.error());
+  started.bus = *joined;
+  auto watch = Watch::open(xen, image, started.built, false);
+  if (!watch) return std::unexpected(watch.error());
+  const std::uint64_t begin = now_ns();
+  if (const auto on = xen.unpause(started.built.domid); !on) return std::unexpected(on.error());
+  if (const auto on =
+          wait_ready(xen, started.built.domid, watch->vitals(), 0, watch->events(), common.limit());
+      !on) {
+    return std::unexpected(on.error());
+  }
+  started.ready_ns = now_ns() - begin;
+  return started;
+}
+
+}  // namespace
+
+Result<void> net_end(const Common& common, const Record& record) {
+  const DomId domid = record.built.domid;
+  const auto xen = Xen::open();
+  if (!xen) return std::unexpected(xen.error());
+  if (xen->domain(domid)) {
+    if (auto gone = xen->destroy(domid); !gone) return gone;
+  }
+  auto store = XsClient::open();
+  if (!store) return std::unexpected(store.error());
+  if (auto left = forget_bus(*store, domid, common.limit()); !left) return left;
+  return destroy_and_wait(*xen, domid, common.limit());
+}
+
+int net_start(const Common& common, const NetOptions& options) {
+  if (!valid_name(options.name)) return complain({"\"" + options.name + "\" is no usable name"});
+  if (const auto known = common.registry().load(options.name)) {
+    return complain({fmt::format("\"{}\" is domain {} already; stop it first", options.name,
+                                 known->built.domid)});
+  }
+  const auto xen = Xen::open();
+  if (!xen) return complain(xen.error());
+  const auto image = Image::load(options.image);
+  if (!image) return complain(image.error());
+  const DomainSpec spec{.domid = options.domid,
+                        .memory_mib = options.memory_mib,
+                        .cmdline = options.cmdline,
+                        .xenstore = false,
+                        .bus = true,
+                        .pci = options.pci};
+  auto built = create_and_build(*xen, *image, spec);
+  if (!built) return complain(built.error());
+  Record record{.name = options.name,
+                .image_path = options.image,
+                .image_hash = image->hash(),
+                .spec = spec,
+                .built = *built};
+  record.console = true;
+  const auto started = join_and_run(*xen, *image, spec, options.name, std::move(*built), common);
+  if (!started) {
+    const auto ended = net_end(common, record);
+    return complain({started.error().text() + (ended ? "" : "; then " + ended.error().text())});
+  }
+  if (const auto saved = common.registry().save(record); !saved) return complain(saved.error());
+  fmt::print("{}: domain {}, {} device(s), built in {} ms, ready {} ms after unpause\n",
+             options.name, record.built.domid, started->bus.devices,
+             ms_text(to_ms(record.built.build_ns)), ms_text(to_ms(started->ready_ns)));
+  return write_json(common, {{"name", options.name},
+                             {"domid", record.built.domid},
+                             {"devices", started->bus.devices},
+                             {"vifs", started->bus.vifs},
+                             {"build_ms", to_ms(record.built.build_ns)},
+                             {"ready_ms", to_ms(started->ready_ns)}});
+}
+
+int net_join(const Common& common, const NetOptions& options) {
+  const auto record = load(common, options.name);
+  if (!record) return complain(record.error());
+  auto store = XsClient::open();
+  if (!store) return complain(store.error());
+  const auto xen = Xen::open();
+  if (!xen) return complain(xen.error());
+  const auto joined =
+      join_bus(*xen, *store, place_of(record->name, record->spec, record->built), common.limit());
+  if (!joined) return complain(joined.error());
+  fmt::print("{}: {} device(s) and {} vif(s) in XenStore\n", record->name, joined->devices,
+             joined->vifs);
+  return write_json(common,
+                    {{"name", record->name}, {"devices", joined->devices}, {"vifs", joined->vifs}});
+}
+
+int net_leave(const Common& common, const NetOptions& options) {
+  const auto record = load(common, options.name);
+  if (!record) return complain(record.error());
+  auto store = XsClient::open();
+  if (!store) return complain(store.error());
+  if (const auto left = leave_bus(*store, record->built.domid, common.limit()); !left) {
+    return complain(left.error());
+  }
+  return write_json(common, {{"name", record->name}});
+}
+
+int net_move(const Common& common, const NetOptions& options) {
+  const auto from = common.registry().load(options.name);
+  if (!from) return complain(from.error());
+  const auto to = common.registry().load(options.other);
+  if (!to) return complain(to.error());
+  if (from->built.domid == to->built.domid) return complain({"they are the same domain"});
+  auto store = XsClient::open();
+  if (!store) return complain(store.error());
+  const auto moved = move_vifs(*store, from->built.domid, to->built.domid);
+  if (!moved) return complain(moved.error());
+  fmt::print("{} vif(s) moved from {} to {}\n", *moved, from->name, to->name);
+  return write_json(common, {{"from", from->name}, {"to", to->name}, {"vifs", *moved}});
+}
+
+namespace {
+
+struct Order {
+  const char* name;
+  Command command;
+  std::uint64_t subject;
+};
+constexpr std::array<Order, 4> kOrders{
+    {{"take-over", Command::take_over, 0},
+     {"repair-driver", Command::repair_part, static_cast<std::uint64_t>(Part::driver)},
+     {"repair-netback", Command::repair_part, static_cast<std::uint64_t>(Part::netback)},
+     {"statistics", Command::statistics, 0}}};
+
+/// Gives the command, and its serial number. The daemon holds the port that announces it.
+Result<std::uint32_t> give(const Common& common, const Record& record, Watch& watch,
+                           const Order& order) {
+  if (!daemon::daemon_runs(common.state_dir)) {
+    if (const auto linked = watch.link_up(); !linked) return std::unexpected(linked.error());
+    const std::uint32_t serial =
+        watch.vitals().order_command(static_cast<std::uint32_t>(order.command), order.subject);
+    if (!watch.link()) return refused("\"" + record.name + "\" offers no port to be told by");
+    if (const auto told = watch.events().notify(*watch.link()); !told) {
+      return std::unexpected(told.error());
+    }
+    return serial;
+  }
+  const auto said = daemon::ask(common.state_dir, {{"op", "order"},
+                                                   {"unit", record.name},
+                                                   {"command", order.command},
+                                                   {"subject", order.subject}});
+  if (!said) return std::unexpected(said.error());
+  return said->value("serial", std::uint32_t{0});
+}
+
+}  // namespace
+
+int net_order(const Common& common, const NetOptions& options) {
+  const auto record = common.registry().load(options.name);
+  if (!record) return complain(record.error());
+  const auto* const order = std::ranges::find(kOrders, options.order, &Order::name);
+  if (order == kOrders.end()) return complain({"unknown order " + options.order});
+  const auto image = Image::load(record->image_path);
+  if (!image) return complain(image.error());
+  const auto xen = Xen::open();
+  if (!xen) return complain(xen.error());
+  auto watch = Watch::open(*xen, *image, record->built, false);
+  if (!watch) return complain(watch.error());
+  const auto serial = give(common, *record, *watch, *order);
+  if (!serial) return complain(serial.error());
+  const std::uint64_t end =
+      now_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(common.limit()).count());
+  while (watch->vitals().page().command_done != *serial) {
+    if (now_ns() >= end) return complain({record->name + " does not carry the order out"});
+    poll(nullptr, 0, 1);  // the daemon hears of it, not we
+  }
+  const std::uint32_t result = watch->vitals().page().command_result;
+  if (result != 0) {
+    return complain({fmt::format("{} cannot do that (result {})", record->name, result)});
+  }
+  return write_json(common, {{"name", record->name}, {"order", options.order}});
+}
+
+}  // namespace ppvmm::root::tool
