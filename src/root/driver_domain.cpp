@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "root/pci_quiet.hpp"
 #include "root/vif_entries.hpp"
 
 namespace ppvmm::root {
@@ -65,8 +66,10 @@ Result<void> write_pci(const XsClient& store, const BusPlace& place) {
     back.emplace_back(fmt::format("state-{}", i), "1");
   }
   const Nodes front{{"backend", pci_back(place.domid)}, {"backend-id", "0"}, {"state", "1"}};
-  if (auto made = store.replace(pci_front(place.domid), {.owner = place.domid, .reader = 0}, front);
-      !made) {
+  // Not its own: when it dies, the store would remove it, and pciback take the device back, before
+  // the device is quiet.
+  const NodeRights used{.owner = 0, .reader = place.domid, .writes = true};
+  if (auto made = store.replace(pci_front(place.domid), used, front); !made) {
     return made;
   }
   return store.replace(pci_back(place.domid), {.owner = 0, .reader = place.domid}, back);
@@ -82,7 +85,7 @@ bool pciback_has(DomId domid) {
 
 Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& place,
                            std::chrono::milliseconds limit) {
-  if (auto left = leave_bus(store, place.domid, limit); !left) {
+  if (auto left = leave_bus(store, place.domid, place.pci, limit); !left) {
     return std::unexpected(left.error());
   }
   for (const std::string& device : place.pci) {
@@ -104,7 +107,15 @@ Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& plac
   return BusReport{.devices = place.pci.size(), .vifs = *vifs};
 }
 
-Result<void> leave_bus(XsClient& store, DomId domid, std::chrono::milliseconds limit) {
+Result<void> leave_bus(XsClient& store, DomId domid, const std::vector<std::string>& pci,
+                       std::chrono::milliseconds limit) {
+  for (const std::string& device : pci) {
+    const auto address = parse_pci_address(device);
+    if (!address) return std::unexpected(address.error());
+    // One that is free already belongs to nobody, and is quiet.
+    if (!pciback_has(domid)) break;
+    if (auto quiet = quiet_pci(*address); !quiet) return quiet;
+  }
   // A front-end that vanishes makes pciback unmap and let go of its devices; a back-end that
   // vanishes makes the kernel forget it.
   const auto gone = store.in_transaction([&]() -> Result<void> {
@@ -123,8 +134,9 @@ Result<void> leave_bus(XsClient& store, DomId domid, std::chrono::milliseconds l
   return {};
 }
 
-Result<void> forget_bus(XsClient& store, DomId domid, std::chrono::milliseconds limit) {
-  if (auto left = leave_bus(store, domid, limit); !left) return left;
+Result<void> forget_bus(XsClient& store, DomId domid, const std::vector<std::string>& pci,
+                        std::chrono::milliseconds limit) {
+  if (auto left = leave_bus(store, domid, pci, limit); !left) return left;
   return store.remove(home_of(domid));
 }
 

@@ -2,8 +2,8 @@
 /// domain with `pci=` and `driver_domain=1`, and what a domain that is built anew under its id
 /// finds again. Each of these asks XenStore and waits: for the tool, never for the daemon.
 ///
-/// When a domain dies, the store removes all that it owned: its PCI front-end and the back-ends'
-/// directories of its vifs. Guests do not mind (a back-end's directory that vanishes is no state
+/// When a domain dies, the store removes all that it owned, the back-ends' directories of its vifs
+/// among it. Guests do not mind (a back-end's directory that vanishes is no state
 /// that netfront acts on), and everything in them stands elsewhere too, so it is written again.
 #pragma once
 
@@ -42,11 +42,15 @@ struct BusReport {
 [[nodiscard]] Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& place,
                                          std::chrono::milliseconds limit);
 
-/// Lets pciback give up what it maps of a domain that ends: its id is taken until then.
-[[nodiscard]] Result<void> leave_bus(XsClient& store, DomId domid, std::chrono::milliseconds limit);
+/// Silences the devices of a domain that has ended, and lets pciback give up what it maps of it:
+/// its id is taken until then.
+[[nodiscard]] Result<void> leave_bus(XsClient& store, DomId domid,
+                                     const std::vector<std::string>& pci,
+                                     std::chrono::milliseconds limit);
 
 /// leave_bus(), and nothing of the domain is left in the store.
 [[nodiscard]] Result<void> forget_bus(XsClient& store, DomId domid,
+                                      const std::vector<std::string>& pci,
                                       std::chrono::milliseconds limit);
 
 }  // namespace ppvmm::root

@@ -74,6 +74,7 @@ Result<void> XsClient::set_rights(const std::string& path, const NodeRights& rig
 Result<void> XsClient::set_rights_of_one(const std::string& path, const NodeRights& rights) const {
   std::array<xs_permissions, 2> list{{{.id = rights.owner, .perms = XS_PERM_NONE},
                                       {.id = rights.reader.value_or(0), .perms = XS_PERM_READ}}};
+  if (rights.writes) list[1].perms |= XS_PERM_WRITE;
   const unsigned count = rights.reader ? 2 : 1;
   if (!xs_set_permissions(handle_.get(), transaction_, path.c_str(), list.data(), count)) {
     return failed("set the rights of " + path);

@@ -18,10 +18,11 @@ struct xs_handle;
 
 namespace ppvmm::root {
 
-/// Who owns a node, and who else may read it. Everybody else, dom0 apart, may nothing.
+/// Who owns a node, and who else may read (and write) it. Everybody else, dom0 apart, may nothing.
 struct NodeRights {
   DomId owner{};
   std::optional<DomId> reader{};
+  bool writes{};  ///< The reader may write as well.
 };
 
 using Nodes = std::vector<std::pair<std::string, std::string>>;

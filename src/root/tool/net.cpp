@@ -79,7 +79,7 @@ Result<void> net_end(const Common& common, const Record& record) {
   }
   auto store = XsClient::open();
   if (!store) return std::unexpected(store.error());
-  if (auto left = forget_bus(*store, domid, common.limit()); !left) return left;
+  if (auto left = forget_bus(*store, domid, record.spec.pci, common.limit()); !left) return left;
   return destroy_and_wait(*xen, domid, common.limit());
 }
 
@@ -145,7 +145,8 @@ int net_leave(const Common& common, const NetOptions& options) {
   if (!record) return complain(record.error());
   auto store = XsClient::open();
   if (!store) return complain(store.error());
-  if (const auto left = leave_bus(*store, record->built.domid, common.limit()); !left) {
+  if (const auto left = leave_bus(*store, record->built.domid, record->spec.pci, common.limit());
+      !left) {
     return complain(left.error());
   }
   return write_json(common, {{"name", record->name}});

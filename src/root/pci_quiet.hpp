@@ -1,0 +1,17 @@
+/// A PCI device whose driver is gone, with the domain that it ran in: until somebody resets it, it
+/// goes on as it was told.
+#pragma once
+
+#include "root/failure.hpp"
+#include "root/pci_assign.hpp"
+
+namespace ppvmm::root {
+
+/// Ends the device's access to memory, and its interrupts. When pciback takes a device back it
+/// switches it from messages to its interrupt line, and a device that still has something to say
+/// raises that line for ever: Linux calls it off after 100 000 unhandled interrupts. A reset would
+/// end that, but not every device has one; so devices that are known are silenced by their own
+/// registers.
+[[nodiscard]] Result<void> quiet_pci(const PciAddress& address);
+
+}  // namespace ppvmm::root
