@@ -83,6 +83,11 @@ Xen& Xen::operator=(Xen&& other) noexcept {
   return *this;
 }
 
+std::uint32_t Xen::processors() const {
+  xc_physinfo_t info{};
+  return xc_physinfo(control_, &info) == 0 ? info.nr_cpus : 0;
+}
+
 std::optional<DomainFacts> Xen::domain(DomId domid) const {
   xc_domaininfo_t info{};
   if (xc_domain_getinfolist(control_, domid, 1, &info) != 1 || info.domain != domid) {

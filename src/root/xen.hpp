@@ -86,6 +86,9 @@ class Xen {
   Xen(Xen&& other) noexcept;
   Xen& operator=(Xen&& other) noexcept;
 
+  /// Processors that Xen schedules on; 0 when it does not say.
+  [[nodiscard]] std::uint32_t processors() const;
+
   /// The domain as it is now, or nothing when there is none of this id.
   [[nodiscard]] std::optional<DomainFacts> domain(DomId domid) const;
   /// Every domain, ascending by id.

@@ -24,6 +24,8 @@ constexpr std::uint64_t kBusyPace = 2 * kNsPerMs;
 constexpr std::uint64_t kPollPace = kNsPerMs / 2;
 /// Consoles and records wait for the end of a repair, but not longer than this.
 constexpr std::uint64_t kChoresPace = 20 * kNsPerMs;
+/// For so long the backups of a primary that comes back are held at most.
+constexpr std::uint64_t kLongestHold = 100 * kNsPerMs;
 /// Files and metrics are brought up to date this often, and never in the middle of a repair.
 constexpr std::uint64_t kBooksPace = 20 * kNsPerMs;
 /// The supervisor asks for little; a loop longer than this is a mistake of ours, not work.
@@ -42,7 +44,10 @@ Daemon::Daemon(Config config, std::string state_dir, Xen xen, Events events, Con
       registry_(state_dir_),
       history_file_(state_dir_ + "/history.jsonl"),
       supervisor_(history_),
-      started_ns_(now_ns()) {}
+      started_ns_(now_ns()) {
+  constexpr std::uint32_t kFew = 4;
+  crowded_ = xen_.processors() <= kFew;
+}
 
 Daemon::~Daemon() {
   handles_.clear();
@@ -190,6 +195,7 @@ Result<void> Daemon::run(const volatile std::sig_atomic_t& stop) {
     look();
     carry_out();
     word_faults();
+    end_stillness();
     if (!supervisor_.busy() || now_ns_ - last_chores_ns_ >= kChoresPace) do_chores();
     const auto to_control = std::span(waited_).subspan(2);
     if (std::ranges::any_of(to_control, fired)) {
@@ -366,6 +372,7 @@ void Daemon::carry_out() {
       const auto found = handles_.find(action.unit);
       if (found == handles_.end()) continue;
       Handle& handle = *found->second;
+      keep_still(action.unit, action.act);
       Acted result;
       switch (action.act) {
         case Act::ping:
@@ -431,6 +438,34 @@ void Daemon::errand_ended(UnitId id, Handle& handle, const Errands::Ended& ended
   if (ended.ok && ended.what == "leave") return;
   history_.note(handle.record().name, ended.what,
                 ended.ok ? "its vifs are with its spare" : "failed: " + ended.problem, now_ns_);
+}
+
+/// While a primary is brought back its backups are held. To act on one of them ends that.
+void Daemon::keep_still(UnitId id, Act act) {
+  const bool comes_back = act == Act::microreboot || act == Act::destroy || act == Act::build;
+  if (!comes_back || !crowded_) return;
+  const SetPlace& place = supervisor_.info(id).place;
+  if (stillness_.holds(handles_.at(id)->record().built.domid)) stillness_.end();
+  if (place.role != SetRole::primary) return;
+  served_by_ = id;
+  for (const auto& [other, handle] : handles_) {
+    const UnitInfo& info = supervisor_.info(other);
+    const bool backup = info.place.role == SetRole::backup && info.place.set == place.set;
+    if (!backup || supervisor_.status(other).phase != Phase::watching) continue;
+    handle->tolerate_pause(judged_ns_ + kLongestHold);
+    stillness_.hold(handle->record().built.domid, now_ns_);
+  }
+}
+
+void Daemon::end_stillness() {
+  if (!stillness_.any()) return;
+  const bool known = handles_.contains(served_by_);
+  const Phase phase = known ? supervisor_.status(served_by_).phase : Phase::given_up;
+  const Incident* const last =
+      known ? history_.last_of(supervisor_.info(served_by_).name) : nullptr;
+  const bool serves = phase == Phase::watching && last != nullptr && last->serving_ns != 0;
+  if (!serves && phase != Phase::given_up && now_ns_ - stillness_.since_ns() < kLongestHold) return;
+  stillness_.end();
 }
 
 // Spread evenly over time and over the units: a share of each look, and never while there is

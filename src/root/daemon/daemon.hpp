@@ -19,6 +19,7 @@
 #include "root/daemon/handle.hpp"
 #include "root/daemon/history_file.hpp"
 #include "root/daemon/metrics.hpp"
+#include "root/daemon/stillness.hpp"
 #include "root/daemon/supervisor.hpp"
 #include "root/events.hpp"
 #include "root/failure.hpp"
@@ -54,6 +55,8 @@ class Daemon {
   [[nodiscard]] bool look_at_fallen();
   void word_faults();
   void do_chores();
+  void keep_still(UnitId id, Act act);
+  void end_stillness();
   [[nodiscard]] bool must_ask();
   void ask_xen();
   void look_at(UnitId id, const std::optional<DomainFacts>& facts, std::uint64_t now);
@@ -80,6 +83,9 @@ class Daemon {
   HistoryFile history_file_;
   Supervisor supervisor_;
   std::map<UnitId, std::unique_ptr<Handle>> handles_;
+  Stillness stillness_{xen_};
+  UnitId served_by_{};  ///< The primary for whom others are held.
+  bool crowded_{};      ///< There are hardly more processors than replicas.
   std::map<std::uint64_t, std::weak_ptr<const Image>> images_;
   std::map<std::string, std::string> refused_;  ///< Records that could not be adopted, and why.
   std::set<std::uint64_t> counted_;             ///< Incidents whose end the metrics know.
