@@ -30,8 +30,8 @@ put digest 3
 is "what to do: three members, and they agree" set Xenstore
 
 # With nobody to repair it, a backup that stands still is dropped as soon as its log is full. Then the others go.
-root=$(cat /run/ppvmm/root.pid)
-kill -STOP "$root"
+kill -9 "$(cat /run/ppvmm/root.pid)"
+event "root is gone, and a backup stands still"
 ppvmm inject Xenstore-backup-1 pause
 value=$(head -c 1500 /dev/zero | tr '\0' x)
 for _ in $(seq 40); do
@@ -42,7 +42,8 @@ put young 1
 check "one backup stands still: clients go on" sh /tmp/holds.sh young 1
 ppvmm inject Xenstore destroy
 ppvmm inject Xenstore-backup-0 destroy
-kill -CONT "$root"
+event "primary and the other backup are destroyed; root comes back"
+ppvmm-root --config /lab/root.toml >> /var/log/xen/ppvmm-root.log 2>&1 &
 is "only a dropped backup is left: its state is taken, and history says so" noted Xenstore "STALE STATE"
 is "only a dropped backup is left: three members again" set Xenstore
 check "only a dropped backup is left: what it had is there" sh /tmp/holds.sh kept 1

@@ -24,6 +24,8 @@ constexpr std::uint64_t kBusyPace = 2 * kNsPerMs;
 constexpr std::uint64_t kPollPace = kNsPerMs / 2;
 /// Consoles and records wait for the end of a repair, but not longer than this.
 constexpr std::uint64_t kChoresPace = 20 * kNsPerMs;
+/// What is not needed for a new domain to serve is done when it has been there for so long.
+constexpr std::uint64_t kSettled = 50 * kNsPerMs;
 /// For so long the backups of a primary that comes back are held at most.
 constexpr std::uint64_t kLongestHold = 100 * kNsPerMs;
 /// Files and metrics are brought up to date this often, and never in the middle of a repair.
@@ -194,9 +196,9 @@ Result<void> Daemon::run(const volatile std::sig_atomic_t& stop) {
     tend_errands();
     look();
     carry_out();
-    word_faults();
     end_stillness();
-    if (!supervisor_.busy() || now_ns_ - last_chores_ns_ >= kChoresPace) do_chores();
+    const bool at_rest = !supervisor_.busy() && !stillness_.any();
+    if (at_rest || now_ns_ - last_chores_ns_ >= kChoresPace) do_chores();
     const auto to_control = std::span(waited_).subspan(2);
     if (std::ranges::any_of(to_control, fired)) {
       control_.serve([this](const auto& question) { return answer(question); });
@@ -349,6 +351,15 @@ void Daemon::word_faults() {
 
 void Daemon::do_chores() {
   last_chores_ns_ = now_ns_;
+  word_faults();
+  for (const auto& [id, handle] : handles_) {
+    // One that was just built, and is serving by now. Should it be going already, the next look
+    // says so.
+    const bool waits = handle->held() && !handle->wholly_held();
+    if (waits && now_ns_ - handle->held_since_ns() > kSettled) {
+      static_cast<void>(handle->complete_hold());
+    }
+  }
   for (const UnitId id : std::exchange(talking_, {})) {
     if (const auto handle = handles_.find(id); handle != handles_.end())
       log_console(*handle->second);

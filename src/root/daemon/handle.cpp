@@ -36,10 +36,18 @@ Acted not_done(const Failure& failure) {
 
 }  // namespace
 
-Result<void> Handle::take_hold() {
+Result<void> Handle::take_first_hold() {
   let_go();
   auto vitals = VitalsView::map(*xen_, *image_, record_.built);
   if (!vitals) return std::unexpected(vitals.error());
+  vitals_ = std::move(*vitals);
+  held_since_ns_ = now_ns();
+  // Under another scheduler everything works, only slower; the daemon has said so.
+  static_cast<void>(favour(*xen_, record_.built.domid));
+  return {};
+}
+
+Result<void> Handle::complete_hold() {
   auto reboot = Microreboot::prepare(*xen_, *image_, record_.built);
   if (!reboot) return std::unexpected(reboot.error());
   const auto facts = xen_->domain(record_.built.domid);
@@ -47,7 +55,7 @@ Result<void> Handle::take_hold() {
   const std::array<Mfn, 1> frame{facts->shared_info};
   auto shared = xen_->map(record_.built.domid, frame, Access::read);
   if (!shared) return std::unexpected(shared.error());
-  if (record_.console) {
+  if (record_.console && !console_) {
     auto console = ConsoleReader::map(*xen_, record_.built);
     if (!console) return std::unexpected(console.error());
     console_ = std::move(*console);
@@ -55,13 +63,19 @@ Result<void> Handle::take_hold() {
       console_port_ = *port;
     }
   }
-  vitals_ = std::move(*vitals);
   reboot_ = std::move(*reboot);
   shared_info_ = std::move(*shared);
   // Mapped before it is needed: when there is a fault to date, time is short.
   if (auto clock = XenClock::map(*xen_, record_.built.domid)) clock_ = std::move(*clock);
-  // Under another scheduler everything works, only slower; the daemon has said so.
-  static_cast<void>(favour(*xen_, record_.built.domid));
+  return {};
+}
+
+Result<void> Handle::take_hold() {
+  if (auto first = take_first_hold(); !first) return first;
+  if (auto rest = complete_hold(); !rest) {
+    let_go();
+    return rest;
+  }
   link_up();
   return {};
 }
@@ -189,7 +203,7 @@ void Handle::nudge() {
 }
 
 Acted Handle::microreboot(const Action& action) {
-  if (!held()) {
+  if (!wholly_held()) {
     if (const auto held_now = take_hold(); !held_now) return not_done(held_now.error());
   }
   // What the unikernel could not record itself is recorded for it.
@@ -243,7 +257,8 @@ Acted Handle::build(const Action& action) {
   record_.built = std::move(*built);
   record_.notices_seen = 0;
   ++record_.rebuilds;
-  if (const auto held_now = take_hold(); !held_now) return not_done(held_now.error());
+  // To map all of it takes as long as its start, and is not needed before the next fault.
+  if (const auto held_now = take_first_hold(); !held_now) return not_done(held_now.error());
   std::uint32_t serial = 0;
   if (action.command != 0) serial = vitals_->order_command(action.command, action.subject);
   vitals_->order_words(action.words);

@@ -37,6 +37,15 @@ class Handle {
   /// Maps what there is of the domain. Fails when it is not (any more) the one of the record; then
   /// there is nothing to look at, and a rebuild is the only repair.
   [[nodiscard]] Result<void> take_hold();
+  /// The same for what cannot wait: the vitals page and the link. The rest follows with the next
+  /// take_hold(), or before it is needed.
+  [[nodiscard]] Result<void> take_first_hold();
+  /// Is there nothing left that take_hold() would map?
+  [[nodiscard]] bool wholly_held() const { return vitals_ && reboot_; }
+  /// Since when it has been held.
+  [[nodiscard]] std::uint64_t held_since_ns() const { return held_since_ns_; }
+  /// Maps what take_first_hold() left.
+  [[nodiscard]] Result<void> complete_hold();
   /// Gives up every mapping and port: until then a domain that ends keeps its id.
   void let_go();
   [[nodiscard]] bool held() const { return vitals_.has_value(); }
@@ -120,6 +129,7 @@ class Handle {
   std::optional<MicrorebootReport> reboot_report_;
   std::optional<RebuildReport> rebuild_report_;
   std::uint64_t tolerate_until_ns_{};
+  std::uint64_t held_since_ns_{};
   std::optional<DomainFacts> facts_;
   std::uint64_t moved_{};  ///< Progress at the last look.
 };
