@@ -321,8 +321,9 @@ void Daemon::look_at(UnitId id, const std::optional<DomainFacts>& facts, std::ui
   supervisor_.observe(id, seen);
   if (seen.state == abi::LifeState::dead && supervisor_.status(id).incident == 0) {
     if (const auto fault = handle.fault()) {
-      supervisor_.describe(id, {}, handle.to_dom0(fault->time_ns));
-      unworded_.insert_or_assign(id, *fault);
+      const std::uint64_t fault_ns = handle.to_dom0(fault->time_ns);
+      supervisor_.describe(id, {}, fault_ns);
+      unworded_.insert_or_assign(id, std::pair(*fault, fault_ns));
     }
   }
   std::uint64_t gap = 0;
@@ -341,11 +342,10 @@ void Daemon::look_at(UnitId id, const std::optional<DomainFacts>& facts, std::ui
 
 /// To find the name of an address takes longer than to begin a repair.
 void Daemon::word_faults() {
-  for (const auto& [id, fault] : std::exchange(unworded_, {})) {
+  for (const auto& [id, record] : std::exchange(unworded_, {})) {
     const auto handle = handles_.find(id);
     if (handle == handles_.end()) continue;
-    supervisor_.describe(id, handle->second->words_of(fault),
-                         handle->second->to_dom0(fault.time_ns));
+    supervisor_.describe(id, handle->second->words_of(record.first), record.second);
   }
 }
 

@@ -90,9 +90,10 @@ class Daemon {
   std::map<std::string, std::string> refused_;  ///< Records that could not be adopted, and why.
   std::set<std::uint64_t> counted_;             ///< Incidents whose end the metrics know.
   // What need not be done before a repair.
-  std::map<UnitId, abi::Fault> unworded_;  ///< Faults that the history has no words for yet.
-  std::set<UnitId> talking_;               ///< Their consoles have to be read.
-  std::set<UnitId> unsaved_;               ///< Their records have changed.
+  /// Faults that the history has no words for yet, and when they were.
+  std::map<UnitId, std::pair<abi::Fault, std::uint64_t>> unworded_;
+  std::set<UnitId> talking_;  ///< Their consoles have to be read.
+  std::set<UnitId> unsaved_;  ///< Their records have changed.
   std::uint64_t last_chores_ns_{};
   int inotify_{-1};
   std::vector<pollfd> waited_;  ///< Events, inotify, then whatever Control asked for.

@@ -80,7 +80,13 @@ void Supervisor::observe(UnitId id, const Observation& seen) {
 
 void Supervisor::describe(UnitId id, std::string detail, std::uint64_t fault_ns) {
   Unit& unit = units_.at(id);
-  if (Incident* const open = history_->change(unit.incident)) {
+  std::uint64_t incident = unit.incident;
+  // Words may come when the repair is over.
+  const Incident* const last = history_->last_of(unit.info.name);
+  if (incident == 0 && last != nullptr && fault_ns != 0 && last->fault_ns == fault_ns) {
+    incident = last->id;
+  }
+  if (Incident* const open = history_->change(incident)) {
     open->detail = detail + (open->detail.empty() ? "" : "; ") + open->detail;
     if (open->fault_ns == 0) open->fault_ns = fault_ns;
     return;
