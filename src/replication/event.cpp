@@ -40,7 +40,8 @@ bool take(std::span<const std::byte>& bytes, T& item) {
 }
 
 bool has_ring(Event::Kind kind) {
-  return kind == Event::Kind::introduced || kind == Event::Kind::connected;
+  return kind == Event::Kind::introduced || kind == Event::Kind::connected ||
+         kind == Event::Kind::resumed;
 }
 
 }  // namespace
@@ -108,7 +109,7 @@ std::optional<Decoded> decode(std::span<const std::byte> record) {
   event.kind = static_cast<Event::Kind>(head.kind);
   event.domid = head.domid;
   event.now_ms = head.now_ms;
-  if (event.kind < Event::Kind::input || event.kind > Event::Kind::tick) return std::nullopt;
+  if (event.kind < Event::Kind::input || event.kind > Event::Kind::resumed) return std::nullopt;
 
   decoded.settlements.reserve(head.deltas);
   for (unsigned i = 0; i < head.deltas; ++i) {

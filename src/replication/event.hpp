@@ -34,6 +34,8 @@ struct Event {
     dead = 7,      ///< Machine::domain_dead.
     reborn = 8,    ///< Machine::domain_reborn.
     tick = 9,      ///< Time passed, and that mattered.
+    /// The state is old and the ring is not: the connection goes on at the ring's own indexes.
+    resumed = 10,
   };
 
   /// Where a connection's ring is, and where its streams begin.

@@ -112,6 +112,24 @@ bool Primary::adopt(DomId domid, SharedMemory page) {
   return true;
 }
 
+bool Primary::go_on_at_ring(DomId domid) {
+  Link* one = link(domid);
+  const Seat* const seat = replica_.ledger().find(domid);
+  if (one == nullptr || seat == nullptr || one->condemned == 0) return true;
+  Event event;
+  event.kind = Event::Kind::resumed;
+  event.domid = domid;
+  event.ring = {seat->ring.gfn, seat->ring.port, one->ring.consumed(), one->ring.produced()};
+  if (!commit(event)) return false;
+  one = link(domid);
+  if (one == nullptr) return true;
+  one->condemned = 0;
+  one->out = one->logged = one->serial = 0;
+  one->unsettled = 0;
+  enqueue(*one);
+  return true;
+}
+
 // --- Events
 
 bool Primary::room_for(std::size_t input_bytes) {

@@ -50,6 +50,9 @@ class Primary {
   /// After a rebirth, once for every seat: the ring page of `domid`, which is mapped again. Finds
   /// out what has happened on it and goes on from there. False: no such seat.
   bool adopt(DomId domid, SharedMemory page);
+  /// After adopt(), for a state that is known to be old: a ring that does not fit it goes on at its
+  /// own indexes. What was under way on it is lost. False: the log is full, call again later.
+  [[nodiscard]] bool go_on_at_ring(DomId domid);
   /// Takes every whole request that waits in a ring and answers none of them, ever: what a XenStore
   /// does that is begun anew and keeps no account of its clients' rings. For comparisons (root's
   /// policy `xoar`), after all rings were adopted. Returns how many were lost.

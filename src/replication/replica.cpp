@@ -49,6 +49,17 @@ std::expected<std::size_t, ApplyError> Replica::execute(const Event& event) {
     case Event::Kind::reborn:
       machine_.domain_reborn(event.domid);
       break;
+    case Event::Kind::resumed: {
+      Seat* seat = ledger_.find(event.domid);
+      if (seat == nullptr) return std::unexpected{ApplyError::no_connection};
+      machine_.restart_streams(event.domid);
+      seat->epoch = sequence;
+      seat->ring = event.ring;
+      seat->in = 0;
+      seat->settled = 0;
+      seat->missing = 0;
+      break;
+    }
     case Event::Kind::tick:
       break;
   }

@@ -19,6 +19,10 @@ Connection& State::add_connection(DomId domid, Domain* domain) {
 
 void State::empty_connection(Connection& connection) {
   remove_all_watches(connection);
+  empty_streams(connection);
+}
+
+void State::empty_streams(Connection& connection) {
   end_all_transactions(connection);
   connection.output.clear(
       [&](const OutputQueue::Message& message) { message_left(connection, message); });

@@ -139,6 +139,14 @@ void Machine::domain_reborn(DomId domid) {
   state_->settle();
 }
 
+void Machine::restart_streams(DomId domid) {
+  Domain* domain = state_->domains.find(domid);
+  if (domain == nullptr || domain->connection == nullptr) return;
+  state_->empty_streams(*domain->connection);
+  state_->reconsider(*domain->connection);
+  state_->settle();
+}
+
 void Machine::reconnect(DomId domid) {
   Domain* domain = state_->domains.find(domid);
   if (domain == nullptr || domain->connection == nullptr) return;

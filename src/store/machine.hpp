@@ -131,6 +131,9 @@ class Machine {
   /// component's rebirth). Its connection ends as in domain_dead(), but its nodes and the rights
   /// given to it stay, and @releaseDomain stays silent.
   void domain_reborn(DomId domid);
+  /// What was under way on the domain's connection is lost: a half received request, answers that
+  /// have not left, open transactions. Its watches stay. For a state that is older than the ring.
+  void restart_streams(DomId domid);
   /// The guest asked for its connection to be reset (ring page, connection state RECONNECT).
   void reconnect(DomId domid);
 

@@ -90,6 +90,8 @@ struct State {
   void remove_connection(Connection& connection);
   /// Drops watches, transactions, queued and half-received bytes.
   void empty_connection(Connection& connection);
+  /// The same, but for its watches.
+  void empty_streams(Connection& connection);
   /// Ignores the client from now on. Takes effect at once; what it holds goes after the event.
   void break_connection(Connection& connection, std::string_view why);
   void mark_ready(Connection& connection);

@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "simulation/failure.hpp"
+#include "simulation/ring_server.hpp"
 #include "simulation/world.hpp"
 #include "store/path.hpp"
-#include "store/ring_link.hpp"
 
 namespace ppvmm::simulation {
 namespace {
@@ -108,7 +108,7 @@ void World::serve_guest(Guest& guest) {
   const std::uint32_t consumer = guest.page.req_cons;
   const std::uint32_t producer = guest.page.rsp_prod;
   store::ServerRing ring{guest.page};
-  const store::Service service = store::serve(machine_, guest.domid, ring);
+  const Service service = serve(machine_, guest.domid, ring);
   guest.notified |= service.notify;
   guest.kicked |= service.again;
   const std::uint32_t taken = guest.page.req_cons - consumer;
@@ -265,7 +265,7 @@ void World::hostile_step(Hostile& hostile) {
   } else if (hostile.attached) {
     if (random_.chance(70)) hostile.act(random_);
     store::ServerRing ring{hostile.page};
-    (void)store::serve(machine_, hostile.domid, ring);
+    (void)serve(machine_, hostile.domid, ring);
   }
 }
 

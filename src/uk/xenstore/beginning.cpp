@@ -36,6 +36,7 @@ Beginning empty_store(const store::Options& options, const Settings& settings,
                              replication::LogTail{}},
                    .set = replication::ReplicaSet{},
                    .empty = true,
+                   .stale = false,
                    .to_fill = {}};
   for (std::size_t i = 0; i < kBackups; ++i)
     result.to_fill[i] = regions[i].is_open();
@@ -65,6 +66,7 @@ Beginning begin_life(const Settings& settings, const store::Options& options, bo
   Beginning result{.state = std::move(recovery->state),
                    .set = std::move(recovery->set),
                    .empty = false,
+                   .stale = recovery->stale,
                    .to_fill = {}};
   for (std::size_t i = 0; i < kBackups; ++i) {
     const Standing standing = recovery->standing[i];

@@ -17,6 +17,7 @@ struct Beginning {
   replication::Restored state;
   replication::ReplicaSet set;
   bool empty{};  ///< The host's first start: nobody is connected yet.
+  bool stale{};  ///< The state is older than what guests have seen.
   /// Regions that are there, but hold nothing to rely on: they want to be filled.
   std::array<bool, replication::kBackups> to_fill{};
 };

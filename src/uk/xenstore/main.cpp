@@ -73,13 +73,14 @@ std::uint64_t secret() {
   auto beginning = xenstore::begin_life(settings, options_for(settings), later_life, regions);
   kernel::vitals::lap("state");
   const bool empty = beginning.empty;
+  const bool stale = beginning.stale;
   static xenstore::Server server(settings, regions, std::move(beginning), *facts, secret());
   if (!server.watch_domains()) kernel::panic("VIRQ_DOM_EXC cannot be bound");
   if (empty) {
     if (!server.attach_dom0()) kernel::panic("dom0's connection cannot be attached");
     server.fill_backups();
   } else {
-    server.resume_guests();
+    server.resume_guests(stale);
     if (lose_on_purpose()) server.lose_requests();
   }
   kernel::vitals::lap("guests");

@@ -54,7 +54,7 @@ std::expected<void, store::IntroduceResult> Server::attach_dom0() {
   return {};
 }
 
-void Server::resume_guests() {
+void Server::resume_guests(bool stale) {
   const auto seats = primary_.replica().ledger().seats();
   const std::vector<replication::Seat> all(seats.begin(), seats.end());
   for (const replication::Seat& seat : all) {
@@ -70,6 +70,8 @@ void Server::resume_guests() {
       continue;
     }
     (void)primary_.adopt(seat.domid, (*link)->page());
+    // Should the log be full, which it is not after a rebirth, the ring is given up and reported.
+    if (stale) (void)primary_.go_on_at_ring(seat.domid);
     listen(std::move(*link));
   }
   domains_changed_ = true;

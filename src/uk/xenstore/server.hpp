@@ -39,8 +39,9 @@ class Server {
   /// First start: takes over dom0's connection, which its kernel granted before we began
   /// (xenbus_backend), and tells it that somebody is there.
   [[nodiscard]] std::expected<void, store::IntroduceResult> attach_dom0();
-  /// Later lives: goes on at the rings of all domains that were connected.
-  void resume_guests();
+  /// Later lives: goes on at the rings of all domains that were connected. `stale`: the state is
+  /// older than the rings.
+  void resume_guests(bool stale);
   /// For comparisons: what clients asked and were not answered is lost.
   void lose_requests();
   /// Begins to hear of domains that shut down or die (VIRQ_DOM_EXC).

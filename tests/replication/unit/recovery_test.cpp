@@ -183,6 +183,34 @@ TEST_F(RecoveryTest, AStuckBackupIsDroppedAndItsStateIsKnownToBeOld) {
   EXPECT_TRUE(old->stale);
 }
 
+TEST_F(RecoveryTest, AnOldStateGoesOnAtRingsThatAreNewer) {
+  ASSERT_TRUE(write("/first", "x"));
+  const auto watch =
+      test::encode(MessageType::watch, next_id_++, 0, std::string_view("/watched\0token\0", 15));
+  EXPECT_EQ(client_.requests.write(watch), watch.size());
+  primary_->kick(0);
+  static_cast<void>(serve());
+  follow(0);
+  follow(1);
+  test::Memory old = memories_[1];
+  for (int i = 0; i < 10; ++i)
+    ASSERT_TRUE(write("/young", "x"));
+  // All that is left is a copy from before; it does not know what the ring has seen since.
+  memories_[1] = old;
+  auto recovery = recovered(false, true);
+  ASSERT_TRUE(recovery);
+  primary_.emplace(std::move(recovery->state), std::move(recovery->set),
+                   PrimaryOptions{.geometry = kSmall, .key = kKey});
+  ASSERT_TRUE(primary_->adopt(0, page_.shared()));
+  ASSERT_TRUE(primary_->go_on_at_ring(0));
+  EXPECT_TRUE(write("/last", "x")) << "dom0 is served";
+  EXPECT_EQ(primary_->machine().statistics().watches, 1u) << "its watches are kept";
+  // And a later life of the same replicas knows it all.
+  auto later = recovered(false, true);
+  ASSERT_TRUE(later);
+  EXPECT_EQ(digest(*later), digest());
+}
+
 TEST_F(RecoveryTest, ADroppedBackupIsRefilledWhileServiceGoesOn) {
   for (int i = 0; i < 100; ++i)
     ASSERT_TRUE(write("/n/" + std::to_string(i), "x"));

@@ -1,9 +1,14 @@
-#include "store/ring_link.hpp"
+#include "simulation/ring_server.hpp"
 
 #include <array>
 
-namespace ppvmm::store {
+namespace ppvmm::simulation {
 namespace {
+
+using store::ConnId;
+using store::DomId;
+using store::Machine;
+using store::ServerRing;
 
 /// Rings' worth of requests in one turn.
 constexpr int kTurn = 4;
@@ -39,7 +44,7 @@ Service serve(Machine& machine, DomId domid, ServerRing& ring) {
   const ConnId conn = *found;
 
   Service service;
-  std::array<std::byte, kRingBytes> requests;  // NOLINT: filled by peek()
+  std::array<std::byte, store::kRingBytes> requests;  // NOLINT: filled by peek()
   for (int round = 0; round < kTurn; ++round) {
     // Answers first: a machine that holds too many of them takes no requests.
     if (!drain(machine, conn, ring, service)) {
@@ -66,4 +71,4 @@ Service serve(Machine& machine, DomId domid, ServerRing& ring) {
   return service;
 }
 
-}  // namespace ppvmm::store
+}  // namespace ppvmm::simulation

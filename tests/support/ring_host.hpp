@@ -1,0 +1,58 @@
+/// A primary without backups and one guest on a ring page that the test owns: for hostile pages.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <utility>
+
+#include "replication/memory.hpp"
+#include "replication/primary.hpp"
+#include "store/ring.hpp"
+
+namespace ppvmm::test {
+
+class RingHost {
+ public:
+  static constexpr store::DomId kGuest = 1;
+
+  explicit RingHost(store::Options options = {})
+      : primary_{replication::Restored{replication::Replica{store::Machine{std::move(options)},
+                                                            replication::Ledger{kSmall.slots}, 0},
+                                       replication::LogTail{}},
+                 replication::ReplicaSet{}, replication::PrimaryOptions{.geometry = kSmall}},
+        socket_{machine().connect_socket()} {
+    if (!primary_.connect(kGuest, 1, 1, memory_.shared())) std::abort();
+  }
+
+  [[nodiscard]] store::Machine& machine() { return primary_.machine(); }
+  [[nodiscard]] store::ConnId socket() const { return socket_; }
+  [[nodiscard]] store::RingPage& page() {
+    return *reinterpret_cast<store::RingPage*>(memory_.bytes().data());
+  }
+  [[nodiscard]] bool broken() { return machine().broken(*machine().connection_of(kGuest)); }
+  /// Do the guest's indexes claim what cannot be? The server goes by its own count of what it took.
+  [[nodiscard]] bool impossible() {
+    const auto seats = primary_.replica().ledger().seats();
+    const replication::Seat& seat = seats.front();
+    const std::uint32_t taken = seat.ring.request_base + static_cast<std::uint32_t>(seat.in);
+    return page().req_prod - taken > store::kRingBytes;
+  }
+  void turn() {
+    primary_.kick(kGuest);
+    primary_.kick_halves();
+    while (primary_.run(16) == replication::Primary::Run::more) {
+    }
+    (void)primary_.take_effects();
+    (void)primary_.take_notifications();
+    (void)primary_.take_reports();
+    (void)machine().take_log();
+    (void)machine().take_ready();
+  }
+
+ private:
+  Memory memory_{sizeof(store::RingPage)};
+  replication::Primary primary_;
+  store::ConnId socket_;
+};
+
+}  // namespace ppvmm::test
