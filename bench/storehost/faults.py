@@ -128,7 +128,7 @@ class Experiment:
     def _load(self, session: Session) -> None:
         """Two clients whose outage is measured, and whose answers are judged."""
         session.start(f"echo $$ > /run/xshistory.pid; exec {XSHISTORY} run --realtime --clients 2 "
-                      f"--seed {self.arguments.seed} --seconds 100000 --pause-us 4000 --grace 2 --status {STATUS} --out {HISTORY}")
+                      f"--seed {self.arguments.seed} --seconds 100000 --pause-us 8000 --grace 2 --status {STATUS} --out {HISTORY}")
         must(session, f"wait-for 30 test -s {STATUS} && {XSHISTORY} wait --status {STATUS} --limit-ms 30000")
 
     def _calibrate(self, session: Session, config: str) -> None:
