@@ -34,7 +34,7 @@ kill -9 "$(cat /run/ppvmm/root.pid)"
 event "root is gone, and a backup stands still"
 ppvmm inject Xenstore-backup-1 pause
 value=$(head -c 1500 /dev/zero | tr '\0' x)
-for _ in $(seq 40); do
+for _ in $(seq 30); do
   # shellcheck disable=SC2046  # pairs of path and value
   xenstore-write $(for j in $(seq 25); do echo "/worst/fill/$j" "$value"; done)
 done
