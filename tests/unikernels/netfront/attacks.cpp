@@ -139,10 +139,8 @@ constexpr Attack kAttacks[] = {
 
 }  // namespace
 
-std::optional<Attack> attack_named(std::string_view name) {
-  const auto* const found = std::ranges::find(kAttacks, name, &Attack::name);
-  if (found == std::end(kAttacks)) return std::nullopt;
-  return *found;
+std::span<const Attack> attacks() {
+  return kAttacks;
 }
 
 }  // namespace ppvmm::test

@@ -1,7 +1,7 @@
 /// What a hostile front-end can do.
 #pragma once
 
-#include <optional>
+#include <span>
 #include <string_view>
 
 #include "front_end.hpp"
@@ -17,6 +17,6 @@ struct Attack {
   void (*act)(FrontEnd& front, unsigned round);
 };
 
-[[nodiscard]] std::optional<Attack> attack_named(std::string_view name);
+[[nodiscard]] std::span<const Attack> attacks();
 
 }  // namespace ppvmm::test

@@ -6,6 +6,7 @@
 #include "kernel/grants.hpp"
 #include "kernel/layout.hpp"
 #include "kernel/memory.hpp"
+#include "kernel/text.hpp"
 #include "kernel/time.hpp"
 
 namespace ppvmm::test {
@@ -15,7 +16,6 @@ using kernel::task::Task;
 
 constexpr kernel::Nanoseconds kRestNs = 10 * kernel::time::kMillisecond;
 constexpr unsigned kTries = 1000;
-const std::string kOwn = "device/vif/0";
 
 /// A zeroed page, and a grant of it.
 std::byte* shared_page(abi::DomId domid, abi::GrantRef& grant) {
@@ -38,9 +38,12 @@ Task<bool> wait_for(xenbus::Store& store, const std::string& path, xenbus::State
 
 }  // namespace
 
+FrontEnd::FrontEnd(xenbus::Store& store, std::size_t number)
+    : store_(&store), own_(kernel::Text<32>("device/vif/", number).view()) {}
+
 Task<bool> FrontEnd::connect() {
-  const auto backend = co_await store_->read(kOwn + "/backend");
-  const auto id = co_await store_->read_number(kOwn + "/backend-id");
+  const auto backend = co_await store_->read(own_ + "/backend");
+  const auto id = co_await store_->read_number(own_ + "/backend-id");
   if (!backend || !id) co_return false;
   backend_ = *backend;
   backend_id_ = static_cast<abi::DomId>(*id);
@@ -61,9 +64,9 @@ Task<bool> FrontEnd::connect() {
       {"/tx-ring-ref", tx_grant}, {"/rx-ring-ref", rx_grant}, {"/event-channel", port_},
       {"/request-rx-copy", 1},    {"/feature-sg", 1},         {"/feature-gso-tcpv4", 1}};
   for (const auto& [name, value] : offers) {
-    if (!co_await store_->write_number(kOwn + name, value)) co_return false;
+    if (!co_await store_->write_number(own_ + name, value)) co_return false;
   }
-  if (!co_await xenbus::switch_state(*store_, kOwn, xenbus::State::connected)) co_return false;
+  if (!co_await xenbus::switch_state(*store_, own_, xenbus::State::connected)) co_return false;
   co_return co_await wait_for(*store_, backend_, xenbus::State::connected);
 }
 

@@ -24,9 +24,9 @@ struct Request {
 
 class FrontEnd {
  public:
-  explicit FrontEnd(xenbus::Store& store) : store_(&store) {}
+  FrontEnd(xenbus::Store& store, std::size_t number);
 
-  /// device/vif/0, as Linux' front-end does it, with one queue and one event channel.
+  /// device/vif/`number`, as Linux' front-end does it, with one queue and one event channel.
   [[nodiscard]] kernel::task::Task<bool> connect();
   [[nodiscard]] const std::string& backend() const { return backend_; }
 
@@ -47,6 +47,7 @@ class FrontEnd {
   static constexpr std::uint32_t kSlots = net::kRingSlots;
 
   xenbus::Store* store_;
+  std::string own_;
   std::string backend_;
   abi::DomId backend_id_{};
   std::byte* tx_page_{};
