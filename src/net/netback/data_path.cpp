@@ -51,6 +51,7 @@ std::optional<PortId> DataPath::add_vif(VifSettings settings, std::span<const Qu
   PortRules rules{.address = settings.mac, .only_own = settings.only_own, .ipv4 = settings.ipv4};
   if (!switch_.add_port(port, std::move(rules))) return std::nullopt;
   vif->generation = ++generation_;
+  vif->floods = TokenBucket(kFloodLimit, now_ns);
   if (settings.rate) vif->bucket = TokenBucket(*settings.rate, now_ns);
   vif->settings = std::move(settings);
   vifs_[port] = std::move(vif);

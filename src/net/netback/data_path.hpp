@@ -73,8 +73,10 @@ class DataPath final : public NicClient {
     std::uint64_t to_wire{};
     std::uint64_t starved{};        ///< Times a guest had to wait for buffers.
     std::uint64_t flood_dropped{};  ///< Copies of flooded frames dropped for want of records.
-    std::uint64_t parked{};         ///< Frames that waited with their guest for the shadow's room.
-    std::uint64_t link_dropped{};   ///< Frames for the wire dropped while the link was down.
+    std::uint64_t
+        storm_dropped{};     ///< Frames not flooded to vifs, for their sender did it too often.
+    std::uint64_t parked{};  ///< Frames that waited with their guest for the shadow's room.
+    std::uint64_t link_dropped{};  ///< Frames for the wire dropped while the link was down.
   };
 
   DataPath(BufferPool& pool, GrantCopier& copier, Limits limits);

@@ -41,6 +41,17 @@ void DataPath::route(Frame frame, PortId from) {
 }
 
 void DataPath::flood(Frame frame, PortId from) {
+  // The wire has it in any case: a station there may be silent and nevertheless wait for it.
+  bool to_vifs = true;
+  if (from != kWire) {
+    TokenBucket& floods = vifs_[from]->floods;
+    to_vifs = floods.open(now_ns_);
+    if (to_vifs) {
+      floods.spend(kFloodCost);
+    } else {
+      ++statistics_.storm_dropped;
+    }
+  }
   const Origin origin = origin_of(frame.tag());
   const auto share_for = [&](PortId port) -> Frame {
     if (port == from) return {};
@@ -55,8 +66,10 @@ void DataPath::flood(Frame frame, PortId from) {
   if (wire_exists_) {
     if (Frame copy = share_for(kWire)) to_wire(std::move(copy));
   }
-  for (const PortId port : ports_) {
-    if (Frame copy = share_for(port)) to_vif(std::move(copy), port);
+  if (to_vifs) {
+    for (const PortId port : ports_) {
+      if (Frame copy = share_for(port)) to_vif(std::move(copy), port);
+    }
   }
   end(frame.tag(), TxStatus::okay);
 }

@@ -80,11 +80,18 @@ struct Queue {
   return static_cast<std::uint32_t>(frame.fragments().size());
 }
 
+/// What one guest may have flooded: 1000 frames a second, 100 at once. Each costs every other guest
+/// a receive buffer, so one that floods without end would take them from who talks to them.
+inline constexpr std::uint32_t kFloodCost = 1024;
+inline constexpr RateLimit kFloodLimit{.bytes = std::uint64_t{100} * kFloodCost,
+                                       .interval_us = 100'000};
+
 struct Vif {
   VifSettings settings;
   std::uint16_t generation{};  ///< Tells frames of an earlier user of the port from ours.
   std::vector<Queue> queues;
   TokenBucket bucket;
+  TokenBucket floods;           ///< In units of kFloodCost for a frame.
   std::vector<Frame> parked;    ///< Frames for the wire that its shadow had no room for.
   std::uint32_t idle_events{};  ///< Events in a row after which it had sent nothing.
   std::optional<Hostile> hostile;

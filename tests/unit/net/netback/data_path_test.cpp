@@ -159,6 +159,29 @@ TEST_F(DataPathTest, BroadcastReachesAllOthersAndIsAnsweredOnce) {
   EXPECT_EQ(a_.unanswered(), 0u);
 }
 
+TEST_F(DataPathTest, AGuestThatFloodsWithoutEndTakesNobodysBuffers) {
+  connect(a_);
+  connect(b_);
+  connect(c_);
+  std::size_t flooded = 0;
+  for (int round = 0; round < 50; ++round) {
+    while (a_.send(ethernet(0xFF, 1, 60))) {
+    }
+    ASSERT_TRUE(c_.send(ethernet(2, 3, 100)));
+    run();
+    ASSERT_TRUE(a_.reap() && c_.reap());
+    std::size_t wanted = 0;
+    for (const Received& packet : got(b_))
+      (packet.bytes.size() == 100 ? wanted : flooded) += 1;
+    EXPECT_EQ(wanted, 1u) << round;
+    (void)got(c_);
+    now_ += kMs;
+  }
+  EXPECT_GE(flooded, 100u);
+  EXPECT_LE(flooded, 160u);
+  EXPECT_GT(path_->statistics().storm_dropped, 1000u);
+}
+
 TEST_F(DataPathTest, TheWireDelivers) {
   connect(a_);
   path_->set_nic(&wire_);
