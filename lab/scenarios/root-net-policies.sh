@@ -13,7 +13,7 @@ start_net net_uk 00:10.0
 event "net_uk has its card"
 guest inside --task /lab/guest.sh --with /lab/bin/udpseq --extra 'vif = ["backend=net_uk,mac=00:16:3e:00:00:0b"]'
 guest=/local/domain/$(xl domid inside)
-wait-for 120 xenstore-exists "$guest/data/ready"
+wait-for 300 xenstore-exists "$guest/data/ready"
 event "guest up"
 
 order() { xenstore-write "/local/domain/$(xl domid net_uk)/data/order" "$1"; }

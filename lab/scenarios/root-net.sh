@@ -10,7 +10,7 @@ guest inside --task /lab/guest.sh --with /lab/bin/udpseq --extra 'vif = ["backen
 guest=/local/domain/$(xl domid inside)
 outside 20 'dd if=/dev/urandom of=file bs=1M count=1 2>/dev/null; md5sum < file > sum; httpd -h . -p 10.77.0.1:80'
 xenstore-write "$guest/data/go" 1
-wait-for 120 xenstore-exists "$guest/data/ready"
+wait-for 300 xenstore-exists "$guest/data/ready"
 event "guest up"
 store-paths | grep /vif/ > /tmp/before
 
