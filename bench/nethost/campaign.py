@@ -84,9 +84,7 @@ def _one(here: host.Host, fault, arguments) -> Case:
     seconds = arguments.seconds
     load = here.load(seconds, fault.seed, web=False)
     limit = seconds + mix.GRACE_S + 30
-    beside = here.guests["beside"].start(
-        f"netload check --to {loads.INSIDE}:7100 --connections 2 --rate {mix.TCP_RATE} --size 1400 --seconds {seconds:g} "
-        f"--grace {mix.GRACE_S} --seed {fault.seed + 100}", limit)
+    beside = here.guests["beside"].start(mix.check(loads.INSIDE, seconds, fault.seed + 100, here.pressure, 2), limit)
     here.wait(fault.delay_s)
     injected = _inject(here, fault)
     outcome = _Outcome(load.finish(), _between(beside.finish()), here.well(arguments.limit))

@@ -110,7 +110,7 @@ class _System:
         except Hung:
             if here.alive:
                 raise
-            heard = mix.Heard(back=False, silence_ms=(seconds - at) * 1e3, broken=mix.CONNECTIONS)  # it died with its host
+            heard = mix.Heard(back=False, silence_ms=(seconds - at) * 1e3, broken=here.pressure.connections)  # it died with its host
         made = Round(self.system, fault, heard, at, done.what)
         made.healed = here.well()
         if here.alive:

@@ -51,8 +51,9 @@ def table(result, systems: list[str], faults: list[str]) -> str:
             lines += [_paper_row(system) for system in ("fg", "cg", "tfd", "xoar")]
         lines.append("")
     lines.append("paper: a crash of the NIC driver, its own load and hardware. HPL-2009-115: most drivers back in under 10 ms")
-    lines.append(f"each load: {mix.UDP_RATE} numbered packets/s each way, {mix.CONNECTIONS} TCP streams each way with every byte "
-                 "judged, ab with 4 clients")
+    load = mix.PRESSURE[result.mode]
+    lines.append(f"load: {load.udp_rate} numbered packets/s each way, {load.connections} TCP streams each way with every byte "
+                 f"judged, ab with {load.clients} clients")
     lines += ["", "Targets"]
     lines += [f"  {'met   ' if target['met'] else 'MISSED'} {target['name']}: {target['value']} (target {target['target']})"
               for target in result.targets]
@@ -96,7 +97,7 @@ def targets(result) -> None:
                 result.add_target(f"{fault}: ab with / without ({system})", ">= 0.98", ratio, ratio >= 0.98)
 
 
-def figures(rounds: list, systems: list[str], faults: list[str], seconds: float) -> dict[str, str]:
+def figures(rounds: list, systems: list[str], faults: list[str], seconds: float, rate: int) -> dict[str, str]:
     """What reached the outside over time, one picture for each fault."""
     shown = [fault for fault in faults if any(each.fault == fault for each in rounds)]
     if not shown:
@@ -114,7 +115,7 @@ def figures(rounds: list, systems: list[str], faults: list[str], seconds: float)
                       label=NAMES[system])
             axes.axvline(one.at_s, color="#b3261e", linewidth=0.5, linestyle=":")
         axes.set_title(f"{fault}: packets/s that the guest's receivers got", fontsize=8)
-        axes.set_ylim(0, mix.UDP_RATE * 3)
+        axes.set_ylim(0, rate * 3)
     all_axes[0][0].legend(frameon=False, fontsize=7, ncol=len(systems), loc="upper right")
     all_axes[-1][0].set_xlabel("seconds of load; dotted: about when the fault was done")
     return {"rate": figure(made)}
@@ -134,7 +135,7 @@ def conclude(result, systems, faults, rounds, problems, arguments, folder) -> in
     result.write(folder, arguments.json)
     text = table(result, systems, faults)
     (folder / "table.txt").write_text(text + "\n")
-    for name, svg in figures(rounds, systems, faults, arguments.seconds).items():
+    for name, svg in figures(rounds, systems, faults, arguments.seconds, mix.PRESSURE[result.mode].udp_rate).items():
         (folder / f"{name}.svg").write_text(svg)
     print(text)
     for problem in problems:

@@ -28,7 +28,7 @@ class Host:
     """Boots; afterwards guest `inside` (and those of `more`) is reached from outside through the back-end."""
 
     def __init__(self, system: str, machine: Variant, out: Path, more: tuple[str, ...] = ()):
-        self.system = system
+        self.system, self.pressure = system, mix.PRESSURE[machine.mode]
         out.mkdir(parents=True, exist_ok=True)
         files = loadset.files(out.parent / "archives")
         rooted = system in POLICIES
@@ -97,11 +97,11 @@ class Load:
     """The mix under way."""
 
     def __init__(self, host: Host, seconds: float, seed: int, web: bool):
-        self._seconds = seconds
-        self._under_way = host.outside.start(mix.command(seconds, seed, web), seconds + mix.GRACE_S + 60)
+        self._seconds, self._pressure = seconds, host.pressure
+        self._under_way = host.outside.start(mix.command(seconds, seed, host.pressure, web), seconds + mix.GRACE_S + 60)
 
     def finish(self) -> mix.Heard:
-        return mix.understand(self._under_way.finish().text, self._seconds)
+        return mix.understand(self._under_way.finish().text, self._seconds, self._pressure)
 
 
 def outside_place(session):

@@ -8,11 +8,21 @@ from nethost.loads import INSIDE
 from ppvmm.session import Hung
 
 BIN_MS = 10
-UDP_RATE = 500           # packets per second, each way
-TCP_RATE = 40_000        # bytes per second, each way, of each connection
-CONNECTIONS = 4
 GRACE_S = 15
 LAST_MS = 300            # before the end: when packets come until then, all is well again
+
+
+@dataclass(frozen=True)
+class Pressure:
+    """How much of each load. As much as leaves the machine some room: what is measured is a fault, not a queue."""
+
+    udp_rate: int        # packets per second, each way
+    connections: int     # TCP streams
+    tcp_rate: int        # bytes per second, each way, of each
+    clients: int         # of ab
+
+
+PRESSURE = {"wall": Pressure(100, 2, 20_000, 2), "virtual": Pressure(500, 4, 40_000, 4)}
 
 
 @dataclass
@@ -37,21 +47,27 @@ class Heard:
     back: bool = True                  # packets came until the end
 
 
-def command(seconds: float, seed: int, web: bool = True) -> str:
+def command(seconds: float, seed: int, pressure: Pressure, web: bool = True) -> str:
     """One shell command that runs all and prints everything, in parts that begin with a line of their own."""
     limit = int(seconds + GRACE_S + 25)
-    udp = f"timeout {limit} udpseq run --to {INSIDE}:7000 --rate {UDP_RATE} --seconds {seconds:g} --size 400 " \
-          f"--bin-ms {BIN_MS} --json udp.json"
-    tcp = f"timeout {limit} netload check --to {INSIDE}:7100 --connections {CONNECTIONS} --rate {TCP_RATE} --size 1400 " \
-          f"--seconds {seconds:g} --grace {GRACE_S} --seed {seed} --json tcp.json"
-    ab = f"timeout -s INT {limit} ab -q -r -d -s 10 -t {seconds:g} -c 4 -e ab.csv -g ab.tsv http://{INSIDE}/page > ab.txt 2>&1"
+    udp = f"timeout {limit} udpseq run --to {INSIDE}:7000 --rate {pressure.udp_rate} --seconds {seconds:g} --size 400 " \
+          f"--bin-ms {BIN_MS} --grace {GRACE_S} --json udp.json"
+    tcp = f"timeout {limit} {check(INSIDE, seconds, seed, pressure, pressure.connections)} --json tcp.json"
+    ab = f"timeout -s INT {limit} ab -q -r -d -s 10 -t {seconds:g} -c {pressure.clients} -e ab.csv -g ab.tsv " \
+         f"http://{INSIDE}/page > ab.txt 2>&1"
     count = "awk -F '\\t' 'NR > 1 { n[$2]++ } END { for (each in n) print each, n[each] }' ab.tsv 2> /dev/null"
     return (f"rm -f udp.json tcp.json ab.*; {udp} > udp.txt 2>&1 & {tcp} > tcp.txt 2>&1 & "
             + (f"{ab} & " if web else "") + "wait; for part in udp.json tcp.json ab.txt ab.csv; do echo \"== $part\"; "
             f"cat $part 2> /dev/null; done; echo '== bins'; {count}; exit 0")
 
 
-def understand(text: str, seconds: float) -> Heard:
+def check(to: str, seconds: float, seed: int, pressure: Pressure, connections: int) -> str:
+    """TCP streams whose every byte is judged."""
+    return f"netload check --to {to}:7100 --connections {connections} --rate {pressure.tcp_rate} --size 1400 " \
+           f"--seconds {seconds:g} --grace {GRACE_S} --seed {seed}"
+
+
+def understand(text: str, seconds: float, pressure: Pressure) -> Heard:
     parts: dict[str, str] = {}
     name = ""
     for line in text.splitlines():
@@ -73,6 +89,8 @@ def understand(text: str, seconds: float) -> Heard:
     left_ms = seconds * 1000 - len(heard.bins) * BIN_MS
     heard.silence_ms = max(heard.silence_ms, left_ms)
     heard.back = left_ms < LAST_MS
+    if not there and not heard.back:
+        heard.lost_out = int(seconds * pressure.udp_rate) - back["received"] + back["duplicated"]
     if there:
         heard.lost_in = there["lost"] - there["overflowed"]
         heard.duplicated += there["duplicated"]

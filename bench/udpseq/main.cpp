@@ -22,9 +22,8 @@ namespace {
 using namespace ppvmm::udpseq;
 
 constexpr std::uint64_t kMs = 1'000'000;
-/// How long the end of a run waits for stragglers, and for the peer's report.
+/// How long the end of a run waits for stragglers, for stragglers.
 constexpr std::uint64_t kSettleNs = 1000 * kMs;
-constexpr std::uint64_t kReportNs = 10'000 * kMs;
 constexpr std::uint64_t kAskAgainNs = 200 * kMs;
 
 constexpr int kUsage = 2;
@@ -37,6 +36,7 @@ struct Options {
   double seconds{5};
   bool one_way{};
   std::uint32_t bin_ms{};  ///< 0: no counts over time.
+  double grace{10};        ///< Seconds that the peer's report is waited for.
 };
 
 /// "10.0.0.2:7000"; nothing when the text is no such thing.
@@ -173,9 +173,9 @@ int run(Options options) {
           now_ns() < stream.counter().last_ns() + kSettleNs)) {
     (void)receive(fd, now_ns() + 20 * kMs, take);
   }
-  const std::uint64_t asked = now_ns();
+  const std::uint64_t patience = now_ns() + static_cast<std::uint64_t>(options.grace * 1e9);
   std::uint64_t again = 0;
-  while (!stream.report() && now_ns() < asked + kReportNs) {
+  while (!stream.report() && now_ns() < patience) {
     if (now_ns() >= again) {
       stream.ask();
       again = now_ns() + kAskAgainNs;
@@ -189,7 +189,9 @@ int run(Options options) {
   }
   std::fprintf(out, "{");
   if (options.bin_ms != 0) print_bins(out, options.bin_ms, bins);
-  const std::uint64_t back = stream.report() ? stream.report()->header.number : options.plan.count;
+  // Without a report, what it certainly sent is all up to the highest number that came.
+  const std::uint64_t back =
+      stream.report() ? stream.report()->header.number : stream.counter().end();
   if (stream.report()) {
     print_direction(out, "there", stream.sent(), stream.report()->tally, ",");
   } else {
@@ -227,6 +229,9 @@ int main(int argc, char** argv) {
   running->add_flag("--one-way", options.one_way, "nothing is to come back");
   running->add_option("--bin-ms", options.bin_ms, "also count what comes back in spans of so long")
       ->check(CLI::Range(1, 60000));
+  running->add_option("--grace", options.grace, "seconds that the peer's report is waited for")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   running->add_option("--json", options.json, "write the result here instead of standard output");
   try {
     app.parse(argc, argv);

@@ -54,6 +54,8 @@ class Counter {
 
   [[nodiscard]] const Tally& tally() const { return tally_; }
   [[nodiscard]] bool any() const { return any_; }
+  /// One more than the highest number that came.
+  [[nodiscard]] std::uint64_t end() const { return any_ ? highest_ + 1 : 0; }
   [[nodiscard]] std::uint64_t last_ns() const { return last_ns_; }
 
  private:

@@ -20,6 +20,7 @@ TEST(CounterTest, LostDuplicatedAndReorderedAreDifferentThings) {
   EXPECT_EQ(tally.reordered, 1u);
   EXPECT_EQ(tally.foreign, 2u) << "10 and 11 were never sent";
   EXPECT_EQ(tally.lost(10), 5u);
+  EXPECT_EQ(counter.end(), 10u);
 }
 
 TEST(CounterTest, TheLongestSilenceIsBetweenArrivals) {
