@@ -7,57 +7,12 @@ import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
 
 from nethost import paper  # noqa: E402
 from nethost.backends import COLOURS, NAMES  # noqa: E402
+from nethost.overhead_targets import LATENCIES, PACKETS, STREAMS, ratio_of, records_of, targets  # noqa: E402
 from ppvmm.term import say  # noqa: E402
 from storehost.hosts import figure  # noqa: E402
 
-PEERS = ("linux-dom0", "linux-domain")
-OURS = "net_uk"
-STREAMS = ("TCP to the guest", "TCP from the guest", "TCP both ways", "TCP guest to guest")
-PACKETS = ("packets to the guest", "packets from the guest")
-LATENCIES = ("HTTP, p99", "round trip, p99", "round trip guest to guest, p99")
-
-
-def _records(result) -> dict:
-    return {(each["system"], each["metric"]): each for each in result.records()}
-
-
-def better(records: dict, metric: str, more: bool) -> tuple[str, float] | None:
-    """The Linux back-end that does better in the mean of `metric`."""
-    found = [(records[system, metric]["mean"], system) for system in PEERS if (system, metric) in records]
-    if not found:
-        return None
-    value, system = max(found) if more else min(found)
-    return system, value
-
-
-def _ratio(records: dict, metric: str, more: bool) -> float | None:
-    peer = better(records, metric, more)
-    mine = records.get((OURS, metric))
-    return mine["mean"] / peer[1] if peer and mine and peer[1] else None
-
-
-def targets(result) -> None:
-    """Of the records of this run and nothing else."""
-    records = _records(result)
-
-    def judge(name: str, metric: str, more: bool, limit: float) -> None:
-        ratio = _ratio(records, metric, more)
-        if ratio is not None:
-            met = ratio >= limit if more else ratio <= limit
-            result.add_target(f"{name}: net_uk / better Linux", f"{'>=' if more else '<='} {limit:g}", round(ratio, 4), met)
-    for metric in STREAMS:
-        judge(f"throughput, {metric}", metric, True, 1.0)
-    for metric in PACKETS:
-        judge(metric, metric, True, 1.0)
-    judge("HTTP requests", "HTTP requests", True, 1.0)
-    for metric in LATENCIES:
-        judge(metric, metric, False, 1.0)
-    for metric in STREAMS:
-        judge(f"CPU per gigabyte, {metric}", f"CPU, {metric}", False, 0.7)
-
-
 def table(result, systems: list[str]) -> str:
-    records = _records(result)
+    records = records_of(result)
     metrics = list(dict.fromkeys(each["metric"] for each in result.records()))
     width = max((len(metric) for metric in metrics), default=10) + 12
     lines = [" " * width + "".join(f"{NAMES[system]:>22}" for system in systems) + f"{'net_uk / better':>18}"]
@@ -65,7 +20,7 @@ def table(result, systems: list[str]) -> str:
         unit = next(each["unit"] for each in result.records() if each["metric"] == metric)
         cells = "".join(f"{_number(records.get((system, metric))):>22}" for system in systems)
         more = unit in ("Mbit/s", "packets/s", "1/s")
-        ratio = _ratio(records, metric, more)
+        ratio = ratio_of(records, metric, more)
         lines.append(f"{f'{metric} [{unit}]':{width}}{cells}{f'{ratio:.2f}' if ratio is not None else '-':>18}")
     lines += ["", "mean of the rounds (spread)", *paper.overhead_lines(), "", "Targets"]
     lines += [f"  {'met   ' if target['met'] else 'MISSED'} {target['name']}: {target['value']} (target {target['target']})"
@@ -83,7 +38,7 @@ def _number(record: dict | None) -> str:
 
 
 def figures(result, systems: list[str]) -> dict[str, str]:
-    records = _records(result)
+    records = records_of(result)
     groups = {"throughput": (STREAMS, "Mbit/s"), "packets": (PACKETS, "packets/s"),
               "cpu": (tuple(f"CPU, {name}" for name in STREAMS), "s/GB"), "latency": (LATENCIES, "p99; HTTP in ms, else us")}
     drawn = {}
