@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from ppvmm import report, scenario, term
+from ppvmm import report, scenario, term, traffic
 from ppvmm.term import say
 
 # What a visitor is told, by the event that the machine reported.
@@ -26,6 +26,16 @@ TOLD = {
     "guest userland talks to XenStore": "the guest reads and writes XenStore through its own kernel",
     "guest saw dom0's answer": "the guest's watch saw what dom0 wrote",
     "guest destroyed": "xl has destroyed the guest, and nothing of it is left in the tree",
+    "net_uk has its card": "net_uk drives the Intel card, behind the IOMMU",
+    "a page is fetched from outside, again and again": "another guest serves a page through it, fetched from outside again and again",
+    "driver killed": "✗ net_uk's card driver is damaged",
+    "driver replaced": "✓ net_uk has replaced its driver",
+    "netback damaged": "✗ net_uk's netback is overwritten",
+    "netback made anew": "✓ net_uk has made its netback anew",
+    "net_uk killed": "✗ net_uk is killed (bad instruction pointer)",
+    "net_uk goes on": "✓ root has entered it again, with card and guest where they were",
+    "the outside has counted": "the outside has counted what it got",
+    "the web guest is destroyed": "xl has destroyed the guest",
 }
 
 
@@ -35,11 +45,13 @@ def run(json_file: Path | None, settings: list[str]) -> int:
     chosen.variant.apply(settings)
     store = "XenStore_uk ×3" if chosen.variant.xenstore == "ppvmm" else chosen.variant.xenstore
     say(f"booting Debian's Xen under QEMU, with {store} as the host's XenStore")
-    outcome = scenario.run(chosen, json_file, verbose=True)
+    seen = traffic.Traffic()
+    outcome = scenario.run(chosen, json_file, verbose=True, spectator=seen)
+    seen.end()
     events = [dict(event, text=TOLD[event["what"]].format(store=store))
               for event in outcome.result.events if event["what"] in TOLD]
     checks = outcome.result.extra.get("checks", [])
-    page = report.write(outcome, events, checks, store, time.monotonic() - term.START)
+    page = report.write(outcome, events, checks, store, time.monotonic() - term.START, traffic.figure(seen))
     print("\nTimeline (seconds since Xen started)")
     for event in events:
         print(f"  {event['t_ms'] / 1000:8.3f}  {event['text']}")

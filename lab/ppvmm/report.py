@@ -4,7 +4,7 @@ import html
 from pathlib import Path
 
 LANES = (("Xen", ("xen",)), ("faults", ("fault",)),
-         ("XenStore", ("xenstore_uk", "ppvmm", "xenstored", "oxenstored", "root")),
+         ("unikernels", ("xenstore_uk", "ppvmm", "xenstored", "oxenstored", "root", "net_uk")),
          ("dom0, xl", ("dom0", "xl")), ("guest", ()))
 COLOURS = ("#5b6b7b", "#b91c1c", "#c2410c", "#1d4ed8", "#15803d")
 WIDTH, LEFT, RIGHT, LANE, TOP = 1100, 110, 40, 92, 34
@@ -23,8 +23,8 @@ pre { background: #f1f3f5; padding: .8rem 1rem; overflow-x: auto; border-radius:
 """
 
 
-def write(outcome, events: list[dict], checks: list[dict], store: str, seconds: float) -> Path:
-    """Writes report.html into the run's folder. `events` carry the text that is shown as "text"."""
+def write(outcome, events: list[dict], checks: list[dict], store: str, seconds: float, traffic: str = "") -> Path:
+    """Writes report.html into the run's folder. `events` carry the text that is shown as "text"; `traffic` is a figure."""
     result = outcome.result
     verdict = "all of it was observed" if outcome.ok else "not all of it was observed"
     rows = "".join(f"<tr><td class=n>{event['t_ms'] / 1000:.3f}</td><td>{_text(event['text'])}</td>"
@@ -49,6 +49,7 @@ def write(outcome, events: list[dict], checks: list[dict], store: str, seconds: 
 <h2>Timeline</h2>
 {timeline(events)}
 <table><tr><th>seconds</th><th>what</th><th>seen by</th></tr>{rows}</table>
+{f'<h2>What the network outside got</h2>{traffic}' if traffic else ''}
 <h2>What was checked, in dom0 and in the guest</h2><table>{checked}</table>
 {f'<h2>Measured</h2><table>{measures}</table>' if measures else ''}
 <h2>What ran</h2><table>{versions}</table>

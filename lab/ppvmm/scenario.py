@@ -75,7 +75,18 @@ def load(name: str) -> Scenario:
                     data.get("xenstores", [variant.xenstore]), data.get("bench", ""))
 
 
-def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True) -> Outcome:
+class Spectator:
+    """Someone who looks on while a scenario runs."""
+
+    def begins(self, folder: Path) -> None:
+        """What the run leaves, and what its commands outside write, is in this folder."""
+
+    def event(self, event: dict) -> None:
+        """As in Session.events, told at once."""
+
+
+def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True,
+        spectator: Spectator | None = None) -> Outcome:
     """Boots the scenario's machine, runs its script in dom0 and judges what was reported."""
     folder = new_folder(scenario.name)
     result = Result(scenario.name, scenario.variant.mode)
@@ -86,7 +97,11 @@ def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True)
     def on_event(event: dict) -> None:
         if verbose:
             say(f"  {event['t_ms'] / 1000:8.3f} s  {event['what']}  ({event['component']})")
+        if spectator:
+            spectator.event(event)
 
+    if spectator:
+        spectator.begins(folder)
     if verbose:
         say(f"{scenario.name}: {scenario.summary} [xenstore={scenario.variant.xenstore}, "
             f"mode={scenario.variant.mode}, cpus={scenario.variant.cpus}]")

@@ -69,3 +69,7 @@ check "the domain is gone" sh -c '! xl list talker'
 paths > /tmp/after
 check "nothing of the guest is left in the tree" diff /tmp/before /tmp/after
 ppvmm history
+
+# --- The network
+# shellcheck source=lab/scenarios/demo-net.sh
+. /lab/demo-net.sh
