@@ -7,13 +7,14 @@ start_net net_uk 00:10.0
 event "net_uk has its card" net_uk
 cat > /tmp/nonsense.sh << 'END'
 #!/bin/sh
-# Overwrites 64 bytes of netback's own memory, at other places each time: not every byte is one that it lives by.
+# Overwrites 64 bytes of netback's own memory, at other places each time: not every byte is one that it lives by. The
+# first of them are about its vifs, and there is one.
 log=/var/log/xen/console/guest-net_uk.log
 place=$(sed -n 's/.*netback lies at \(0x[0-9a-f]*\), .*/\1/p' "$log" | head -1)
 bytes=$(sed -n 's/.*netback lies at .*, \([0-9]*\) bytes.*/\1/p' "$log" | head -1)
 nonsense=$(yes a5c35a3c | head -16 | tr -d '\n')
 for each in 1 2 3 4 5 6 7 8; do
-  ppvmm inject net_uk overwrite --address "$(printf '0x%x' $((place + each * (bytes - 64) / 9 / 8 * 8)))" --bytes "$nonsense"
+  ppvmm inject net_uk overwrite --address "$(printf '0x%x' $((place + each * bytes / 64 / 8 * 8)))" --bytes "$nonsense"
   wait-for 2 grep -q 'netback: .* made anew in' "$log" && exit 0
 done
 exit 1
