@@ -23,7 +23,9 @@ HOST = {
     "fuzz": ("fuzz", "short fuzzer runs over hostile input, with the corpus in the tree"),
 }
 LINT = "lint"
-COMPARISON = "bench-"  # how the suite of a scenario begins that compares us with others
+# How the suite of a scenario begins that runs only when somebody asks for it: comparisons with others, which prove
+# nothing that can fail, and what takes so long that everything would take more than half an hour with it.
+ASKED_FOR = ("bench-", "long-")
 TIDY_LIMIT = 240.0  # seconds for clang-tidy within ./ppvmm test, which as a whole stays below half an hour
 
 
@@ -38,21 +40,19 @@ def lab_suites() -> dict[str, list[str]]:
 def listing() -> str:
     lines = [f"{LINT:14} layout, static analysis, shell and Python checks"]
     lines += [f"{name:14} {what}" for name, (_, what) in HOST.items()]
-    lines += [f"{name:14} on real Xen, emulated: {', '.join(names)}" for name, names in lab_suites().items()]
+    lines += [f"{name:14} on real Xen, emulated{', only when named' if name.startswith(ASKED_FOR) else ''}: {', '.join(names)}"
+              for name, names in lab_suites().items()]
     return "\n".join(lines)
 
 
 def run(wanted: list[str], quick: bool, json_file: Path | None) -> int:
     """Runs the suites named (none: all; with `quick` the host suites only). Returns the exit code."""
     lab = lab_suites()
-    # A comparison is measured when somebody asks for it: it takes minutes, and proves nothing that can fail.
-    proving = [name for name in lab if not name.startswith(COMPARISON)]
-    everything = [LINT, *HOST, *([] if quick else proving)]
+    everything = [LINT, *HOST, *([] if quick else [name for name in lab if not name.startswith(ASKED_FOR)])]
     unknown = [name for name in wanted if name not in (LINT, *HOST, *lab)]
     if unknown:
         raise UserError(f"no suite named {', '.join(unknown)}; there are:\n{listing()}")
-    chosen = [name for name in everything if name in wanted] + [name for name in lab if quick and name in wanted] \
-        if wanted else everything
+    chosen = [name for name in (LINT, *HOST, *lab) if name in wanted] if wanted else everything
     packages.ensure("build", "test", *(["lint"] if LINT in chosen else []),
                     *(["lab"] if any(name in lab for name in chosen) else []))
     folder = new_folder("test")
