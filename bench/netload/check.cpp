@@ -70,7 +70,7 @@ int check(const Options& options) {
     Order order{.mode = Mode::check, .size = options.size};
     if (order.size == 0) order.size = kChunk;
     order.size = std::max<std::uint32_t>(order.size, Duplex::kSmallestChunk);
-    order.seed = options.seed + 2 * i;
+    order.seed = options.seed + 2 * std::uint64_t{i};
     order.rate = options.rate;
     if (fd < 0 || !write_all(fd, &order, sizeof order)) {
       std::perror("netload: connect");

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2154 # log and net come from net-card.sh
+# shellcheck disable=SC2154,SC2016 # log and net come from net-card.sh; some lines are expanded outside
 # Netback is damaged from outside, again and again, under a guest's traffic: it is made anew alone, the driver goes on.
 # shellcheck source=lab/scenarios/net/net-card.sh
 . /lab/net-card.sh
@@ -11,7 +11,6 @@ wait-for 120 xenstore-exists "$guest/data/ready"
 event "guest up"
 check "net_uk is taken under care" ppvmm adopt /lab/bin/net_uk --name net_uk --domid "$net"
 place=$(sed -n 's/.*netback lies at \(0x[0-9a-f]*\), .*/\1/p' "$log" | head -1)
-bytes=$(sed -n 's/.*netback lies at .*, \([0-9]*\) bytes.*/\1/p' "$log" | head -1)
 outside 100 udpseq run --to 10.77.0.11:7000 --rate 200 --seconds 30 --size 400 > /tmp/count &
 counting=$!
 outside 100 'end=$(($(date +%s) + 30)); good=0; while [ $(date +%s) -lt $end ]; do wget -q -O got http://10.77.0.11/file || { echo broken; break; }; test "$(md5sum < got)" = "$(wget -q -O - http://10.77.0.11/sum)" || { echo damaged; break; }; good=$((good + 1)); done; echo "$good fetched"' > /tmp/fetched &

@@ -13,8 +13,9 @@ std::optional<std::uint32_t> take_number(std::string_view& text, char end, std::
   const std::size_t stop = end == '\0' ? text.size() : text.find(end);
   if (stop == std::string_view::npos || stop == 0) return std::nullopt;
   std::uint32_t value = 0;
-  const auto read = std::from_chars(text.data(), text.data() + stop, value, 16);
-  if (read.ec != std::errc{} || read.ptr != text.data() + stop || value > most) {
+  const char* const first = text.data();
+  const auto read = std::from_chars(first, first + stop, value, 16);
+  if (read.ec != std::errc{} || read.ptr != first + stop || value > most) {
     return std::nullopt;
   }
   text.remove_prefix(end == '\0' ? stop : stop + 1);

@@ -66,7 +66,7 @@ Result<void> XsClient::set_rights(const std::string& path, const NodeRights& rig
     left.pop_back();
     if (auto set = set_rights_of_one(next, rights); !set) return set;
     for (const std::string& name : list(next))
-      left.push_back(next + "/" + name);
+      left.push_back(std::string(next).append("/").append(name));
   }
   return {};
 }
@@ -87,7 +87,8 @@ Result<void> XsClient::replace(const std::string& path, const NodeRights& rights
   if (auto gone = remove(path); !gone) return gone;
   if (auto made = make(path, rights); !made) return made;
   for (const auto& [name, value] : nodes) {
-    if (auto written = write(path + "/" + name, value); !written) return written;
+    if (auto written = write(std::string(path).append("/").append(name), value); !written)
+      return written;
   }
   return {};
 }
