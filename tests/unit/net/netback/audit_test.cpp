@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "net/netback/data_path.hpp"
+#include "support/grave.hpp"
 #include "support/net_guest.hpp"
 #include "support/net_wire.hpp"
 
@@ -40,7 +41,7 @@ class AuditTest : public ::testing::Test {
   }
   ~AuditTest() override {
     for (auto& each : dead_)
-      static_cast<void>(each.release());
+      ::ppvmm::test::bury(each);
   }
   PortId connect(Guest& guest) {
     const QueuePages pages{.tx = guest.tx_page(), .rx = guest.rx_page()};

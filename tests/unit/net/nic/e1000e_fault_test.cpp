@@ -5,6 +5,7 @@
 #include <random>
 
 #include "rig_82574.hpp"
+#include "support/grave.hpp"
 
 namespace ppvmm::net::nic::e1000e {
 namespace {
@@ -112,7 +113,7 @@ class E1000eHeirTest : public E1000eFaultTest {
   ~E1000eHeirTest() override {
     pool_.enter(0);
     for (auto& each : dead_)
-      static_cast<void>(each.release());
+      ::ppvmm::test::bury(each);
   }
 };
 

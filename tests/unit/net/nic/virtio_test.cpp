@@ -8,6 +8,7 @@
 #include "net/headers.hpp"
 #include "net/nic/virtio/virtio_net.hpp"
 #include "sim_virtio.hpp"
+#include "support/grave.hpp"
 
 namespace ppvmm::net::nic::virtio {
 namespace {
@@ -304,7 +305,7 @@ TEST_F(VirtioTest, ANewDriverHandsOnWhatTheDeviceHadReceived) {
   }
   EXPECT_EQ(device_.faults, 0u);
   for (auto& each : dead)
-    static_cast<void>(each.release());
+    ::ppvmm::test::bury(each);
   pool_.enter(0);
 }
 
