@@ -35,6 +35,8 @@ FAULTS = [
 ]
 # Ground that only a replica's region has.
 REGION = ("log", "checkpoint")
+# Ground that only a XenStore has.
+STORE_ONLY = ("tree", *REGION)
 MOMENTS = ("now", "now", "work", "running", "running")
 
 

@@ -9,6 +9,7 @@
 
 #include "duplex.hpp"
 #include "loads.hpp"
+#include "net_address.hpp"
 #include "socket.hpp"
 
 namespace ppvmm::netload {
@@ -63,7 +64,7 @@ Sum sum_of(const std::list<Duplex>& ends) {
 
 int check(const Options& options) {
   signal(SIGPIPE, SIG_IGN);
-  const auto peer = address_of(options.to);
+  const auto peer = bench::address_of(options.to);
   std::list<Duplex> ends;
   for (unsigned i = 0; peer && i < options.connections; ++i) {
     const int fd = connect_to(*peer);

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "loads.hpp"
+#include "net_address.hpp"
 #include "socket.hpp"
 
 namespace {
@@ -18,7 +19,8 @@ void describe_target(CLI::App& command, Options& options) {
   command.add_option("--to", options.to, "ADDRESS:PORT of a `netload serve`")
       ->required()
       ->check([](const std::string& text) {
-        return address_of(text) ? std::string() : "ADDRESS:PORT is wanted, not " + text;
+        return ppvmm::bench::address_of(text) ? std::string()
+                                              : "ADDRESS:PORT is wanted, not " + text;
       });
   command.add_option("--seconds", options.seconds, "how long")
       ->check(CLI::PositiveNumber)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "loads.hpp"
+#include "net_address.hpp"
 #include "socket.hpp"
 
 namespace ppvmm::netload {
@@ -34,7 +35,7 @@ const char* name_of(Mode mode) {
 
 int measure(const Options& options, Mode mode) {
   signal(SIGPIPE, SIG_IGN);
-  const auto peer = address_of(options.to);
+  const auto peer = bench::address_of(options.to);
   const int fd = peer ? connect_to(*peer) : -1;
   if (fd < 0) {
     std::perror("netload: connect");

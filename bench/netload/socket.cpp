@@ -1,12 +1,9 @@
 #include "socket.hpp"
 
-#include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <charconv>
 
 namespace ppvmm::netload {
 
@@ -37,22 +34,6 @@ bool read_all(int fd, void* data, std::size_t bytes) {
     bytes -= static_cast<std::size_t>(done);
   }
   return true;
-}
-
-std::optional<sockaddr_in> address_of(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  sockaddr_in peer{};
-  peer.sin_family = AF_INET;
-  if (colon == std::string::npos ||
-      inet_pton(AF_INET, text.substr(0, colon).c_str(), &peer.sin_addr) != 1) {
-    return std::nullopt;
-  }
-  std::uint16_t port = 0;
-  const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data() + colon + 1, end, port);
-  if (read.ec != std::errc{} || read.ptr != end) return std::nullopt;
-  peer.sin_port = htons(port);
-  return peer;
 }
 
 void without_delay(int fd) {

@@ -5,8 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string>
 
 namespace ppvmm::netload {
 
@@ -16,9 +14,6 @@ namespace ppvmm::netload {
 /// False when the connection broke before all of it was through.
 [[nodiscard]] bool write_all(int fd, const void* data, std::size_t bytes);
 [[nodiscard]] bool read_all(int fd, void* data, std::size_t bytes);
-
-/// "10.0.0.2:7100"; nothing when the text is no such thing.
-[[nodiscard]] std::optional<sockaddr_in> address_of(const std::string& text);
 
 /// A connection that sends small pieces at once; -1, with errno, when there is none.
 [[nodiscard]] int connect_to(const sockaddr_in& peer);

@@ -2,24 +2,24 @@
 // reordered, both ways.
 //
 // Exit code: 0 the run ended and the peer reported; 1 it did not; 2 wrong usage.
-#include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "net_address.hpp"
 #include "stream.hpp"
 
 namespace {
 
 using namespace ppvmm::udpseq;
+using ppvmm::bench::address_of;
 
 constexpr std::uint64_t kMs = 1'000'000;
 /// How long the end of a run waits for stragglers, for stragglers.
@@ -38,23 +38,6 @@ struct Options {
   std::uint32_t bin_ms{};  ///< 0: no counts over time.
   double grace{10};        ///< Seconds that the peer's report is waited for.
 };
-
-/// "10.0.0.2:7000"; nothing when the text is no such thing.
-std::optional<sockaddr_in> address_of(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  sockaddr_in peer{};
-  peer.sin_family = AF_INET;
-  if (colon == std::string::npos ||
-      inet_pton(AF_INET, text.substr(0, colon).c_str(), &peer.sin_addr) != 1) {
-    return std::nullopt;
-  }
-  std::uint16_t port = 0;
-  const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data() + colon + 1, end, port);
-  if (read.ec != std::errc{} || read.ptr != end) return std::nullopt;
-  peer.sin_port = htons(port);
-  return peer;
-}
 
 int open_socket(std::uint16_t port) {
   const int fd = socket(AF_INET, SOCK_DGRAM, 0);

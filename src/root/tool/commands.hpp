@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "root/image.hpp"
 #include "root/registry.hpp"
+#include "root/xen.hpp"
 
 namespace CLI {
 class App;
@@ -40,6 +42,10 @@ struct StartOptions {
   std::string cmdline;
 };
 [[nodiscard]] int start(const Common& common, const StartOptions& options);
+/// Unpauses a domain that was built and waits, within the common limit, until it says that it is
+/// ready. Returns the nanoseconds from the one to the other.
+[[nodiscard]] Result<std::uint64_t> run_until_ready(const Xen& xen, const Image& image,
+                                                    const BuiltDomain& built, const Common& common);
 /// A domain that somebody else built from a unikernel image, as `xl create` does.
 struct AdoptOptions {
   std::string image;

@@ -27,20 +27,27 @@ Result<BuiltDomain> start_and_wait(const Xen& xen, const Image& image, const Dom
                                    const Common& common, std::uint64_t& ready_ns) {
   auto built = create_and_build(xen, image, spec);
   if (!built) return built;
-  auto watch = Watch::open(xen, image, *built, false);
-  if (!watch) return std::unexpected(watch.error());
-  const std::uint64_t begin = now_ns();
-  if (const auto on = xen.unpause(built->domid); !on) return std::unexpected(on.error());
-  if (const auto on =
-          wait_ready(xen, built->domid, watch->vitals(), 0, watch->events(), common.limit());
-      !on) {
-    return std::unexpected(on.error());
-  }
-  ready_ns = now_ns() - begin;
+  const auto ready = run_until_ready(xen, image, *built, common);
+  if (!ready) return std::unexpected(ready.error());
+  ready_ns = *ready;
   return built;
 }
 
 }  // namespace
+
+Result<std::uint64_t> run_until_ready(const Xen& xen, const Image& image, const BuiltDomain& built,
+                                      const Common& common) {
+  auto watch = Watch::open(xen, image, built, false);
+  if (!watch) return std::unexpected(watch.error());
+  const std::uint64_t begin = now_ns();
+  if (const auto on = xen.unpause(built.domid); !on) return std::unexpected(on.error());
+  if (const auto on =
+          wait_ready(xen, built.domid, watch->vitals(), 0, watch->events(), common.limit());
+      !on) {
+    return std::unexpected(on.error());
+  }
+  return now_ns() - begin;
+}
 
 int start(const Common& common, const StartOptions& options) {
   if (!valid_name(options.name)) return complain({"\"" + options.name + "\" is no usable name"});

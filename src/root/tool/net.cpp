@@ -55,16 +55,9 @@ Result<Started> join_and_run(const Xen& xen, const Image& image, const DomainSpe
   const auto joined = join_bus(xen, *store, place_of(name, spec, started.built), common.limit());
   if (!joined) return std::unexpected(joined.error());
   started.bus = *joined;
-  auto watch = Watch::open(xen, image, started.built, false);
-  if (!watch) return std::unexpected(watch.error());
-  const std::uint64_t begin = now_ns();
-  if (const auto on = xen.unpause(started.built.domid); !on) return std::unexpected(on.error());
-  if (const auto on =
-          wait_ready(xen, started.built.domid, watch->vitals(), 0, watch->events(), common.limit());
-      !on) {
-    return std::unexpected(on.error());
-  }
-  started.ready_ns = now_ns() - begin;
+  const auto ready = run_until_ready(xen, image, started.built, common);
+  if (!ready) return std::unexpected(ready.error());
+  started.ready_ns = *ready;
   return started;
 }
 
