@@ -11,6 +11,7 @@ from ppvmm.paths import ROOT
 from ppvmm.term import Step, UserError
 
 PRESETS = ("release", "sanitize", "fuzz")
+_one_at_a_time = threading.Lock()  # benchmarks boot machines side by side, and each has its programs built
 DPKG_STATE = Path("/var/lib/dpkg/status")
 
 
@@ -23,8 +24,9 @@ def configure(preset: str = "release") -> Path:
     where = folder(preset)
     plan = where / "build.ninja"
     # Packages that came since the last time may bring what was left out then (tests without GoogleTest).
-    if not plan.exists() or plan.stat().st_mtime < DPKG_STATE.stat().st_mtime:
-        _run(["cmake", "--preset", preset], f"configuring {preset}", _environment())
+    with _one_at_a_time:
+        if not plan.exists() or plan.stat().st_mtime < DPKG_STATE.stat().st_mtime:
+            _run(["cmake", "--preset", preset], f"configuring {preset}", _environment())
     return where
 
 
@@ -36,9 +38,6 @@ def _environment() -> dict:
         environment.setdefault("CCACHE_BASEDIR", str(ROOT))
         environment.setdefault("CCACHE_NOHASHDIR", "1")
     return environment
-
-
-_one_at_a_time = threading.Lock()  # benchmarks boot machines side by side, and each has its programs built
 
 
 def build(preset: str = "release", *targets: str) -> Path:

@@ -18,9 +18,9 @@ SOURCES = (".cpp", ".hpp", ".cc", ".h")
 GCC_ONLY = {ROOT / "src/kernel/string.cpp", ROOT / "src/kernel/std_support.cpp"}
 
 
-def run(tidy_limit: float | None = None) -> Count:
-    """All checks. clang-tidy takes minutes on a tree that it has not seen: with a `tidy_limit` it stops after so many
-    seconds (0: it is left out), and the files it did not come to count as skipped."""
+def run(tidy_limit: float | None = None, workers: int = 2) -> Count:
+    """All checks. clang-tidy takes minutes on a tree that it has not seen, with `workers` at a time: with a `tidy_limit`
+    it stops after so many seconds (0: it is left out), and the files it did not come to count as skipped."""
     began = time.monotonic()
     count = Count()
     files = _tracked()
@@ -33,7 +33,7 @@ def run(tidy_limit: float | None = None) -> Count:
               ("python", lambda: _per_file("pyflakes", python, ["/usr/bin/python3", "-m", "pyflakes"], None)),
               ("readme", _readmes)]
     if tidy_limit != 0:
-        checks.append(("clang-tidy", lambda: _tidy(cpp, tidy_limit, count)))
+        checks.append(("clang-tidy", lambda: _tidy(cpp, tidy_limit, workers, count)))
     for name, check in checks:
         checked, problems = check()
         count.passed += checked - len(problems)
@@ -92,7 +92,7 @@ def _readmes() -> tuple[int, list[str]]:
                           if not (folder / "README.md").exists()]
 
 
-def _tidy(files: list[Path], limit: float | None, count: Count) -> tuple[int, list[str]]:
+def _tidy(files: list[Path], limit: float | None, workers: int, count: Count) -> tuple[int, list[str]]:
     """clang-tidy on what is shipped (tests are left to the compiler's warnings), over the release compile database. A
     file is checked again when it, its configuration, its compile command or any header of ours that it includes has
     changed."""
@@ -117,7 +117,7 @@ def _tidy(files: list[Path], limit: float | None, count: Count) -> tuple[int, li
         return unit, None if late else _tidy_one(where, unit), late
 
     with Step(f"clang-tidy on {len(todo)} of {len(units)} files") as step, \
-            concurrent.futures.ThreadPoolExecutor(2) as pool:
+            concurrent.futures.ThreadPoolExecutor(workers) as pool:
         for number, (unit, problem, late) in enumerate(pool.map(one, todo), 1):
             step.detail = f"{number}/{len(todo)} {unit.name}"
             if late:
@@ -135,7 +135,8 @@ def _tidy(files: list[Path], limit: float | None, count: Count) -> tuple[int, li
 
 def _tidy_one(where: Path, unit: Path) -> str | None:
     # Without the path-sensitive analyzer, which is most of the time: minutes instead of half an hour on two cores.
-    command = ["clang-tidy-19", "--quiet", "--checks=-clang-analyzer-*", "--extra-arg=-Wno-unknown-warning-option",
+    # Politely: an emulated machine may run beside it.
+    command = ["nice", "-n", "10", "clang-tidy-19", "--quiet", "--checks=-clang-analyzer-*", "--extra-arg=-Wno-unknown-warning-option",
                "--extra-arg=-Wno-deprecated-declarations",  # inside libstdc++ 12, as clang 19 sees it
                "-p", str(where), str(unit)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
