@@ -127,6 +127,23 @@ void transaction(benchmark::State& state) {
   }
 }
 
+// Listings of directories with a hundred names each.
+void directory(benchmark::State& state) {
+  constexpr std::int64_t kNames = 100;
+  Bench bench(1);
+  const std::int64_t directories = state.range(0) / kNames;
+  const auto path = [](std::int64_t number) { return "/bench/d/" + std::to_string(number); };
+  for (std::int64_t i = 0; i < state.range(0); ++i) {
+    bench.run(
+        message(MessageType::write, with_nul(path(i % directories) + "/" + std::to_string(i))));
+  }
+  std::vector<std::string> all;
+  for (std::int64_t i = 0; i < directories; ++i) {
+    all.push_back(message(MessageType::directory, with_nul(path(i * 7919 % directories))));
+  }
+  run_all(state, bench, all);
+}
+
 // A write that one of many watches sees.
 void watched_write(benchmark::State& state) {
   Bench bench(state.range(0));
@@ -137,6 +154,7 @@ void watched_write(benchmark::State& state) {
 }
 
 BENCHMARK(read)->Arg(1'000)->Arg(10'000)->Arg(100'000);
+BENCHMARK(directory)->Arg(1'000)->Arg(10'000)->Arg(100'000);
 BENCHMARK(write)->Arg(1'000)->Arg(10'000)->Arg(100'000);
 BENCHMARK(create_and_remove)->Arg(1'000)->Arg(10'000)->Arg(100'000);
 BENCHMARK(transaction)->Arg(1'000)->Arg(10'000)->Arg(100'000);

@@ -51,7 +51,13 @@ struct UringLink final : Link {
 class UringTransport final : public Transport {
  public:
   explicit UringTransport(const io_uring& ring)
-      : ring_{ring}, silent_{(ring.features & IORING_FEAT_CQE_SKIP) != 0} {}
+      : ring_{ring},
+        silent_{(ring.features & IORING_FEAT_CQE_SKIP) != 0},
+        receive_flags_{(ring.flags & IORING_SETUP_DEFER_TASKRUN) != 0
+                           ? std::uint16_t{IORING_RECVSEND_POLL_FIRST}
+                           : std::uint16_t{0}} {
+    ::io_uring_register_ring_fd(&ring_);  // spares a look-up in every call; without it it goes too
+  }
   ~UringTransport() override { ::io_uring_queue_exit(&ring_); }
 
   const char* name() const override { return "io_uring"; }
@@ -204,6 +210,7 @@ class UringTransport final : public Transport {
   void receive(UringLink& link) {
     io_uring_sqe* request = next();
     ::io_uring_prep_recv(request, link.fd.get(), link.input.data(), link.input.size(), 0);
+    request->ioprio = receive_flags_;
     ::io_uring_sqe_set_data(request, &link.receive);
     link.receiving = true;
   }
@@ -257,7 +264,10 @@ class UringTransport final : public Transport {
   }
 
   io_uring ring_;
-  const bool silent_;              ///< The kernel can keep quiet about what succeeds (Linux 5.17).
+  const bool silent_;  ///< The kernel can keep quiet about what succeeds (Linux 5.17).
+  /// The client has had its answer only just: there is nothing to be read yet, so the kernel waits
+  /// without trying first (Linux 5.19; who takes DEFER_TASKRUN knows it).
+  const std::uint16_t receive_flags_;
   std::vector<UringLink*> quick_;  ///< Whose quick send is on its way.
   std::vector<std::unique_ptr<Request>> watched_;
   std::unordered_map<const Link*, std::unique_ptr<UringLink>> links_;

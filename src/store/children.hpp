@@ -41,6 +41,8 @@ class ChildCursor {
   [[nodiscard]] std::size_t skipped() const { return skipped_; }
 
  private:
+  void push(const Node* node);
+
   std::array<const Node*, kMaxHeight> stack_;  // the child and those ancestors that come after it
   std::size_t depth_{};
   std::size_t skipped_{};

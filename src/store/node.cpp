@@ -53,10 +53,6 @@ std::uint64_t Node::compute_checksum() const {
   return digest(text(), std::size_t{name_length} + value_length, tag ^ lengths << 16);
 }
 
-bool Node::intact() const {
-  return permissions && checksum == compute_checksum() && permissions->intact();
-}
-
 std::size_t NodeHeap::footprint(std::size_t name_length, std::size_t value_length) {
   return block_size(name_length, value_length) + kBlockOverhead;
 }

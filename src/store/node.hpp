@@ -35,7 +35,12 @@ struct Node {
     return children == nullptr ? 0 : children->listing;
   }
   /// Whether name, value and permissions are what was stored.
-  [[nodiscard]] bool intact() const;
+  [[nodiscard]] bool intact() const {
+    return permissions && own_bytes_intact() && permissions->intact();
+  }
+  /// The same without a look into the permission list, for who has just verified that list. A node
+  /// without one, which only the anchor is, is not asked.
+  [[nodiscard]] bool own_bytes_intact() const { return checksum == compute_checksum(); }
 
  private:
   friend class NodeHeap;

@@ -7,15 +7,18 @@
 namespace ppvmm::store {
 namespace {
 
-// Copies `size` bytes of the listing from where the cursor starts.
+// Copies the listing from where the cursor starts until `out` is full. A listing in `out` ends with
+// a whole name, unless the tree changed under us, which it cannot.
 void copy_listing(ChildCursor cursor, std::span<char> out) {
-  std::size_t at = 0;
   while (const Node* child = cursor.get()) {
-    if (at == out.size()) break;
-    const std::string_view name = child->name();
-    for (std::size_t i = cursor.skipped(); i <= name.size() && at < out.size(); ++i) {
-      out[at++] = i < name.size() ? name[i] : '\0';
-    }
+    const std::string_view rest =
+        child->name().substr(std::min<std::size_t>(cursor.skipped(), child->name_length));
+    const std::size_t size = std::min(rest.size(), out.size());
+    std::copy_n(rest.data(), size, out.data());
+    out = out.subspan(size);
+    if (out.empty()) break;
+    out.front() = '\0';
+    out = out.subspan(1);
     cursor.advance();
   }
 }
@@ -23,13 +26,16 @@ void copy_listing(ChildCursor cursor, std::span<char> out) {
 // A listing is made of the children's names, so they are verified as a value that is read would be.
 // `size` bytes from the cursor on are wanted.
 bool names_intact(State& state, std::string_view path, ChildCursor cursor, std::size_t size) {
+  const PermissionList* verified = nullptr;  // siblings mostly share one list
   for (std::size_t seen = 0; seen < size; cursor.advance()) {
     const Node* const child = cursor.get();
     if (child == nullptr) break;
-    if (!child->intact()) {
+    const PermissionList* const list = child->permissions.get();
+    if (!(list == verified && list != nullptr ? child->own_bytes_intact() : child->intact())) {
       state.note_corruption(path);
       return false;
     }
+    verified = list;
     seen += child->name_length + std::size_t{1} - cursor.skipped();
   }
   return true;
