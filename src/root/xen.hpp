@@ -129,5 +129,7 @@ class Xen {
 
 /// Time on this domain's monotonic clock, in nanoseconds.
 [[nodiscard]] std::uint64_t now_ns();
+inline constexpr std::uint64_t kNsPerMs = 1'000'000;
+inline constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
 }  // namespace ppvmm::root

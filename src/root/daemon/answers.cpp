@@ -12,8 +12,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::uint64_t kNsPerMs = 1'000'000;
-
 ordered_json refusal(const std::string& why) {
   return {{"ok", false}, {"problem", why}};
 }

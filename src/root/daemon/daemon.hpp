@@ -40,34 +40,47 @@ class Daemon {
   [[nodiscard]] Result<void> run(const volatile std::sig_atomic_t& stop);
 
  private:
+  /// While a repair is under way: what is waited for announces itself, but for the end of a domain.
+  /// Looking takes processor time from whoever is to be repaired.
+  static constexpr std::uint64_t kBusyPace = 2 * kNsPerMs;
+
   Daemon(Config config, std::string state_dir, Xen xen, Events events, Control control,
          std::unique_ptr<Metrics> metrics);
 
+  // adopt.cpp
   void registry_changed();
   void adopt(const Record& record);
   void release(UnitId id);
   [[nodiscard]] Result<std::shared_ptr<const Image>> image_for(const Record& record);
 
+  // daemon.cpp
   void wait();
-  void take_events();
   [[nodiscard]] static bool fired(const pollfd& waited) { return waited.revents != 0; }
+  void say(const std::string& line);
+
+  // look.cpp
+  void take_events();
   void look();
   [[nodiscard]] bool look_at_fallen();
-  void word_faults();
-  void do_chores();
-  void keep_still(UnitId id, Act act);
-  void end_stillness();
   [[nodiscard]] bool must_ask();
   void ask_xen();
   void look_at(UnitId id, const std::optional<DomainFacts>& facts, std::uint64_t now);
+
+  // act.cpp
   void carry_out();
   void tend_errands();
   void errand_ended(UnitId id, Handle& handle, const Errands::Ended& ended);
+  void keep_still(UnitId id, Act act);
+  void end_stillness();
+
+  // chores.cpp
+  void do_chores();
+  void word_faults();
   void scrub();
   void keep_books();
   void log_console(Handle& handle);
-  void say(const std::string& line);
 
+  // answers.cpp
   [[nodiscard]] nlohmann::ordered_json answer(const nlohmann::ordered_json& question);
   [[nodiscard]] nlohmann::ordered_json status();
   [[nodiscard]] nlohmann::ordered_json history_since(std::uint64_t id);
