@@ -30,8 +30,12 @@ std::string front_path(const Vif& vif) {
   return fmt::format("/local/domain/{}/device/vif/{}", vif.guest, vif.handle);
 }
 
+std::string back_home(DomId backend) {
+  return fmt::format("/local/domain/{}/backend/vif", backend);
+}
+
 std::string back_path(DomId backend, const Vif& vif) {
-  return fmt::format("/local/domain/{}/backend/vif/{}/{}", backend, vif.guest, vif.handle);
+  return fmt::format("{}/{}/{}", back_home(backend), vif.guest, vif.handle);
 }
 
 template <class Number>
@@ -136,8 +140,17 @@ Result<void> move_vif(XsClient& store, DomId from, DomId to, const Vif& old) {
 }  // namespace
 
 Result<std::uint64_t> restore_vifs(XsClient& store, DomId backend) {
+  const std::vector<Vif> vifs = vifs_of(store, backend);
+  if (vifs.empty()) return 0;
+  // Dom0's own, so they outlived the dead domain, but the store took its right to look into them.
+  const NodeRights readable{.owner = 0, .reader = backend};
+  if (auto made = store.make(back_home(backend), readable); !made) {
+    return std::unexpected(made.error());
+  }
   std::uint64_t written = 0;
-  for (const Vif& vif : vifs_of(store, backend)) {
+  for (const Vif& vif : vifs) {
+    const std::string home = fmt::format("{}/{}", back_home(backend), vif.guest);
+    if (auto made = store.make(home, readable); !made) return std::unexpected(made.error());
     if (store.read(back_path(backend, vif) + "/state")) continue;
     if (auto done = restore(store, backend, vif); !done) return std::unexpected(done.error());
     ++written;

@@ -13,7 +13,7 @@ constexpr std::uint64_t kMs = 1'000'000;
 constexpr std::uint64_t kLongestEnd = 2000 * kMs;
 /// One with a place in XenStore waits for the store, and for pciback, both at its end and before
 /// its start.
-constexpr std::uint64_t kLongestOnBus = 10'000 * kMs;
+constexpr std::uint64_t kLongestOnBus = 30'000 * kMs;
 
 }  // namespace
 

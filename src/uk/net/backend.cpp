@@ -82,7 +82,13 @@ void Backend::look_again() {
 
 Task<> Backend::scan() {
   const auto domids = co_await store_->directory(kRoot);
-  if (!domids) co_return;  // nothing there yet
+  if (!domids) {
+    if (domids.error() != xenbus::Error::no_entry) {
+      kernel::log(kernel::Level::error,
+                  "backend/vif cannot be read: ", xenbus::text_of(domids.error()));
+    }
+    co_return;  // nothing there yet
+  }
   for (const std::string& domain : *domids) {
     const auto domid = number_of(domain);
     const auto handles = co_await store_->directory(std::string(kRoot) + "/" + domain);
