@@ -136,12 +136,13 @@ bool Primary::room_for(std::size_t input_bytes) {
   // Settlements that do not fit one record go ahead in ticks; each of them needs room too.
   const std::uint64_t ticks = unsettled() / kSettlementsMax + 1;  // and one for the clock
   const std::uint64_t size = record_bound(input_bytes) + ticks * record_bound(0);
-  const auto blocked = set_.blocked(tail_, size);
-  if (!blocked) {
-    blocked_since_ms_.reset();
-    return true;
+  // A record that fits says nothing about a larger one that waits.
+  if (!set_.blocked(tail_, size)) return true;
+  if (!blocked_since_ms_) {
+    blocked_since_ms_ = now_ms_;
+    blocked_bytes_ = 0;
   }
-  if (!blocked_since_ms_) blocked_since_ms_ = now_ms_;
+  blocked_bytes_ = std::max(blocked_bytes_, size);
   return false;
 }
 
@@ -248,6 +249,7 @@ void Primary::after_event() {
 
 bool Primary::advance(std::uint64_t now_ms) {
   now_ms_ = std::max(now_ms_, now_ms);
+  if (blocked_since_ms_ && !set_.blocked(tail_, blocked_bytes_)) blocked_since_ms_.reset();
   if (blocked_since_ms_ && now_ms_ - *blocked_since_ms_ >= options_.stuck_after_ms) {
     while (const auto blocked = set_.blocked(tail_, 2 * record_bound(store::kRingBytes))) {
       set_.drop(*blocked, Report::Kind::backup_stuck);

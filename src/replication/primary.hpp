@@ -177,8 +177,9 @@ class Primary {
   std::array<std::optional<Refill>, kBackups> refills_;
   std::array<std::pair<std::uint64_t, std::uint64_t>, kDigests> digests_{};
   std::uint64_t now_ms_;
-  std::uint64_t logged_ms_;  ///< The clock of the newest record.
-  std::optional<std::uint64_t> blocked_since_ms_;
+  std::uint64_t logged_ms_;                        ///< The clock of the newest record.
+  std::optional<std::uint64_t> blocked_since_ms_;  ///< Some backup has had no room since then ...
+  std::uint64_t blocked_bytes_{};                  ///< ... for so much.
 };
 
 }  // namespace ppvmm::replication

@@ -183,6 +183,37 @@ TEST_F(RecoveryTest, AStuckBackupIsDroppedAndItsStateIsKnownToBeOld) {
   EXPECT_TRUE(old->stale);
 }
 
+TEST_F(RecoveryTest, ABackupIsStuckEvenIfSmallRecordsStillFit) {
+  // Backup 1 stands still; backup 0 follows.
+  const std::string large(1000, 'x');
+  bool answered = true;
+  for (int i = 0; i < 2000 && answered; ++i) {
+    answered = write("/a", large);
+    follow(0);
+  }
+  ASSERT_FALSE(answered) << "the log must fill up";
+  // The clock is looked at all the time, and a tick alone would have room.
+  for (int i = 0; i < 300 && !answered; ++i)
+    answered = serve();
+  EXPECT_TRUE(answered) << "the request waited in its ring";
+  EXPECT_EQ(primary_->set().members(), 1u);
+}
+
+TEST_F(RecoveryTest, ABackupThatIsOnlySlowStays) {
+  const std::string large(1000, 'x');
+  for (int i = 0; i < 500; ++i) {
+    bool answered = write("/a", large);
+    follow(0);
+    // As soon as it blocks the others it does a little, and time goes on.
+    for (int step = 0; step < 50 && !answered; ++step) {
+      static_cast<void>(backups_[1]->step(4));
+      answered = serve();
+    }
+    ASSERT_TRUE(answered);
+  }
+  EXPECT_EQ(primary_->set().members(), 2u);
+}
+
 TEST_F(RecoveryTest, AnOldStateGoesOnAtRingsThatAreNewer) {
   ASSERT_TRUE(write("/first", "x"));
   const auto watch =
