@@ -1,6 +1,7 @@
 """The whole campaign: boots, faults, verdicts; then table, figures and the result file."""
 
 import argparse
+import json
 import time
 from collections import Counter
 from pathlib import Path
@@ -66,6 +67,8 @@ def boots_of(faults: list[Fault], variant: Variant, arguments, folder: Path, res
             if len(problems) >= 5:
                 break
         left = left[done:]
+        with (folder / "cases.jsonl").open("a") as file:  # what an end from outside leaves of it
+            file.writelines(json.dumps(case.as_dict()) + "\n" for case in cases[before:])
     return cases, problems, boots
 
 

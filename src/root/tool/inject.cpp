@@ -10,6 +10,7 @@
 #include "root/daemon/control.hpp"
 #include "root/progress_meter.hpp"
 #include "root/tool/commands.hpp"
+#include "root/tool/injecting.hpp"
 #include "root/tool/output.hpp"
 
 namespace ppvmm::root::tool {
@@ -141,68 +142,73 @@ void add_inject_options(CLI::App& command, InjectOptions& options) {
                      "Process to kill: its id, or a file that holds it");
 }
 
-int inject(const Common& common, const InjectOptions& options) {
-  const auto record = common.registry().load(options.name);
-  if (!record) return complain(record.error());
-  const auto image = Image::load(record->image_path);
-  if (!image) return complain(image.error());
+Result<Injected> do_faults(const Common& common, const InjectOptions& options, const Xen& xen,
+                           const Record& record, const Image& image) {
   std::optional<int> supervisor;
   if (!options.supervisor.empty()) {
     const auto found = process(options.supervisor);
-    if (!found) return complain(found.error());
+    if (!found) return std::unexpected(found.error());
     supervisor = *found;
   }
   std::vector<Request> requests;
   for (const std::string& name : options.faults) {
     const auto request = request_of(options, name);
-    if (!request) return complain(request.error());
+    if (!request) return std::unexpected(request.error());
     requests.push_back(*request);
   }
-  const auto xen = Xen::open();
-  if (!xen) return complain(xen.error());
 
   // A daemon is told that the victim will be stopped for a moment: that is not the fault.
   static_cast<void>(daemon::ask(
       common.state_dir, {{"op", "hold"}, {"unit", options.name}, {"ms", 2 * common.limit_ms}}));
-  Injector injector(*xen, {.domid = record->built.domid, .image = &*image}, supervisor);
+  Injector injector(xen, {.domid = record.built.domid, .image = &image}, supervisor);
   Dice dice(options.seed);
+  Injected result;
   if (options.after != 0) {
     if (const auto seen = injector.scout(requests.front(), dice); !seen) {
-      return complain(seen.error());
+      return std::unexpected(seen.error());
     }
-    const auto view = VitalsView::map(*xen, *image, record->built);
-    if (!view) return complain(view.error());
+    const auto view = VitalsView::map(xen, image, record.built);
+    if (!view) return std::unexpected(view.error());
     if (const auto on = await_progress(*view, options.after, common.limit()); !on) {
-      return complain(on.error());
+      return std::unexpected(on.error());
     }
   }
-  ordered_json list = ordered_json::array();
-  std::vector<std::string> lines;
-  std::optional<Failure> problem;
   for (const Request& request : requests) {
     const auto done = injector.inject(request, dice, common.limit());
     if (!done) {
-      problem = done.error();
+      result.problem = done.error();
       break;
     }
-    list.push_back(to_json(*done));
-    lines.push_back(line(options.name, *done));
+    result.injections.push_back(to_json(*done));
+    result.lines.push_back(line(options.name, *done));
   }
   // A daemon's history shows what was injected beside what it saw. Without one nobody needs it.
-  for (const ordered_json& each : list) {
+  for (const ordered_json& each : result.injections) {
     static_cast<void>(daemon::ask(common.state_dir, {{"op", "injected"},
                                                      {"unit", options.name},
                                                      {"what", each.at("fault")},
                                                      {"at_ns", each.at("dom0_ns")}}));
   }
+  return result;
+}
+
+int inject(const Common& common, const InjectOptions& options) {
+  const auto record = common.registry().load(options.name);
+  if (!record) return complain(record.error());
+  const auto image = Image::load(record->image_path);
+  if (!image) return complain(image.error());
+  const auto xen = Xen::open();
+  if (!xen) return complain(xen.error());
+  const auto done = do_faults(common, options, *xen, *record, *image);
+  if (!done) return complain(done.error());
   // Printed last: between two faults of a combination nothing shall take time.
   if (common.json != "-") {
-    for (const std::string& each : lines)
+    for (const std::string& each : done->lines)
       fmt::print("{}\n", each);
   }
-  const int written =
-      write_json(common, {{"name", options.name}, {"seed", options.seed}, {"injections", list}});
-  return problem ? complain(*problem) : written;
+  const int written = write_json(
+      common, {{"name", options.name}, {"seed", options.seed}, {"injections", done->injections}});
+  return done->problem ? complain(*done->problem) : written;
 }
 
 }  // namespace ppvmm::root::tool

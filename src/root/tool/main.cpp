@@ -109,6 +109,22 @@ int main(int argc, char** argv) {
                 [&] { return inject(common, inject_options); });
   add_inject_options(*sub, inject_options);
 
+  DrillOptions drill_options;
+  sub = command(app, "drill", "Do the faults of a plan one after the other, each to a whole system",
+                [&] { return drill(common, drill_options); });
+  sub->add_option("plan", drill_options.plan,
+                  "File with lines: number, microseconds to wait, arguments of `inject`")
+      ->required();
+  sub->add_option("--served", drill_options.served,
+                  "File that a load keeps: for each client, when what was answered last was asked")
+      ->required();
+  sub->add_option("--stop", drill_options.stop, "Begin no more when this file exists");
+  sub->add_option("--hold-ms", drill_options.hold_ms, "How long all must be well before the next")
+      ->capture_default_str();
+  sub->add_option("--heal-ms", drill_options.heal_ms,
+                  "Longest wait for clients to be served, then for all to be well")
+      ->capture_default_str();
+
   std::uint32_t length_ms = 1000;
   sub = command(app, "rate", "Sample how fast a unikernel works",
                 [&] { return rate(common, name, length_ms); });

@@ -1,8 +1,10 @@
 /// What the commands print: lines and tables for people, the same as JSON for programs.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,12 @@ namespace ppvmm::root::tool {
 [[nodiscard]] Result<nlohmann::ordered_json> repair_by_daemon(const Common& common,
                                                               const std::string& name,
                                                               const std::string& how);
+
+/// Asks a running daemon what is not as it should be; nothing: all that it watches is well.
+[[nodiscard]] std::optional<std::string> ill(const std::string& state_dir);
+/// Waits until all has been well for `hold` on end. Fails with what was not.
+[[nodiscard]] Result<void> wait_well(const std::string& state_dir, std::chrono::milliseconds hold,
+                                     std::chrono::milliseconds limit);
 
 /// Writes the result where --json says. Returns kDone, or kWrong when the file cannot be written.
 [[nodiscard]] int write_json(const Common& common, const nlohmann::ordered_json& result);

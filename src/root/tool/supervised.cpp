@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <map>
+
 #include "root/daemon/control.hpp"
 #include "root/daemon/history_json.hpp"
 #include "root/tool/commands.hpp"
@@ -53,31 +55,49 @@ bool well(const ordered_json& unit) {
 
 }  // namespace
 
-int await_well(const Common& common, std::uint32_t hold_ms) {
-  constexpr std::uint64_t kNsPerMs = 1'000'000;
+std::optional<std::string> ill(const std::string& state_dir) {
+  const auto said = daemon::ask(state_dir, {{"op", "status"}});
+  if (!said) return "the daemon does not answer";
+  for (const ordered_json& unit : said->at("units")) {
+    if (well(unit)) continue;
+    return fmt::format("{} is {}, {}", unit.value("name", "?"), unit.value("phase", "?"),
+                       unit.value("health", "?"));
+  }
+  return std::nullopt;
+}
+
+Result<void> wait_well(const std::string& state_dir, std::chrono::milliseconds hold,
+                       std::chrono::milliseconds limit) {
   constexpr int kPaceMs = 10;
-  const std::uint64_t end = now_ns() + common.limit_ms * kNsPerMs;
+  const auto in_ns = [](std::chrono::milliseconds time) {
+    return static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
+  };
+  const std::uint64_t end = now_ns() + in_ns(limit);
   std::uint64_t since = 0;
-  std::string ill = "the daemon does not answer";
+  std::map<std::string, int> reasons;
   while (true) {
     // A daemon that does not answer may just be started again.
-    const auto said = daemon::ask(common.state_dir, {{"op", "status"}});
+    const auto wrong = ill(state_dir);
     const std::uint64_t now = now_ns();
-    bool all = said.has_value();
-    if (said) {
-      for (const ordered_json& unit : said->at("units")) {
-        if (well(unit)) continue;
-        all = false;
-        ill = fmt::format("{} is {}, {}", unit.value("name", "?"), unit.value("phase", "?"),
-                          unit.value("health", "?"));
-      }
+    if (wrong) {
+      ++reasons[*wrong];
+      since = 0;
+    } else if (since == 0) {
+      since = now;
     }
-    if (!all) since = 0;
-    if (all && since == 0) since = now;
-    if (all && now - since >= hold_ms * kNsPerMs) return kDone;
-    if (now >= end) return complain({fmt::format("after {} ms {}", common.limit_ms, ill)});
+    if (!wrong && now - since >= in_ns(hold)) return {};
+    if (now >= end) break;
     poll(nullptr, 0, kPaceMs);
   }
+  std::string text = fmt::format("not well within {} ms", limit.count());
+  for (const auto& [reason, times] : reasons)
+    text += fmt::format("; {} times: {}", times, reason);
+  return refused(text);
+}
+
+int await_well(const Common& common, std::uint32_t hold_ms) {
+  const auto all = wait_well(common.state_dir, std::chrono::milliseconds(hold_ms), common.limit());
+  return all ? kDone : complain(all.error());
 }
 
 int history(const Common& common, std::size_t last) {
