@@ -53,14 +53,18 @@ Result<void> lock(const std::string& state_dir) {
   return {};  // the descriptor stays open: it is the lock
 }
 
-/// A fault is seen when this process runs, so it runs first. Threads of the metrics do not inherit
-/// that. A host that does not allow it is told of, and served all the same.
+/// A fault is seen when this process runs, so it runs first; from the beginning, for who starts it
+/// again after its death has nobody who watches. Threads of the metrics do not inherit that. A host
+/// that does not allow it is told of, and served all the same.
 void run_first() {
   constexpr int kPriority = 20;
   const sched_param priority{.sched_priority = kPriority};
   if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) != 0) {
     fmt::print(stderr, "ppvmm-root: cannot run at real-time priority: {}\n", std::strerror(errno));
   }
+}
+
+void stay_in_memory() {
   if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
     fmt::print(stderr, "ppvmm-root: cannot lock its memory: {}\n", std::strerror(errno));
   }
@@ -94,9 +98,10 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
 
   const bool realtime = config->realtime;
+  if (realtime) run_first();
   auto daemon = Daemon::start(std::move(*config), state_dir);
   if (!daemon) return complain(daemon.error());
-  if (realtime) run_first();
+  if (realtime) stay_in_memory();
   ppvmm::host::notify_service_manager("READY=1");
   if (const auto ran = (*daemon)->run(stop); !ran) return complain(ran.error());
   ppvmm::host::notify_service_manager("STOPPING=1");
