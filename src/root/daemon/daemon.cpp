@@ -72,6 +72,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string state_d
     return failed("watch " + daemon->state_dir_);
   }
   daemon->registry_changed();
+  for (const auto& [id, handle] : daemon->handles_)
+    handle->inherit();
   return daemon;
 }
 

@@ -93,6 +93,16 @@ void Handle::let_go() {
   linked_to_ = 0;
 }
 
+void Handle::inherit() {
+  constexpr int kMostPauses = 64;
+  inherited_ = true;
+  if (!vitals_ || vitals_->state() != abi::LifeState::ready) return;
+  for (int i = 0; i < kMostPauses; ++i) {
+    const auto facts = xen_->domain(record_.built.domid);
+    if (!facts || !facts->paused || !xen_->unpause(record_.built.domid)) return;
+  }
+}
+
 Observation Handle::look(const std::optional<DomainFacts>& facts, std::uint64_t now_ns) {
   facts_ = facts;
   Observation seen;
@@ -214,9 +224,9 @@ Acted Handle::microreboot(const Action& action) {
   }
   vitals_->order_words(action.words);
   // One that wrote a fault record was not held by anybody at that time.
-  const bool held_by_others = action.cause == abi::FaultKind::hang ||
-                              action.cause == abi::FaultKind::hard ||
-                              action.cause == abi::FaultKind::none;
+  const bool held_by_others =
+      std::exchange(inherited_, false) || action.cause == abi::FaultKind::hang ||
+      action.cause == abi::FaultKind::hard || action.cause == abi::FaultKind::none;
   auto report = reboot_->enter(action.cause, *vitals_, *events_, link_, held_by_others);
   if (!report) return not_done(report.error());
   reboot_report_ = *report;

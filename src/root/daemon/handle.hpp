@@ -92,6 +92,9 @@ class Handle {
   /// What stands in its console ring; empty unless root keeps the console.
   [[nodiscard]] std::string take_console();
 
+  /// It ran under an earlier root, which may have ended while it had it paused: lets it run if it
+  /// is alive, and remembers for its next repair that it may be held if it is not.
+  void inherit();
   /// Is this the port of its console?
   [[nodiscard]] bool talks_at(Events::Port port) const { return console_port_ == port; }
   [[nodiscard]] const Record& record() const { return record_; }
@@ -131,6 +134,7 @@ class Handle {
   std::uint64_t tolerate_until_ns_{};
   std::uint64_t held_since_ns_{};
   std::optional<DomainFacts> facts_;
+  bool inherited_{};       ///< An earlier root may hold pauses of it.
   std::uint64_t moved_{};  ///< Progress at the last look.
 };
 
