@@ -2,14 +2,13 @@
 needs to do to it and to know of it."""
 
 import json
-import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from campaign.plan import Fault
-from ppvmm import build
+from campaign.verdict import judge
 from ppvmm.session import Done, Hung, Lab, Session, Variant
 
 XSHISTORY = "/lab/bin/ppvmm-xshistory"
@@ -208,14 +207,8 @@ class Host:
                          if each["outcome"] == "stopped")
 
     def _judge(self) -> dict:
-        """The verdict on dom0's clients, made here: emulated, it would take a hundred times as long."""
         history = self.session.out / "history.tsv"
-        self.session.get(HISTORY, history, 300)
-        told = subprocess.run([build.folder() / "bench" / "xshistory" / "ppvmm-xshistory", "check", history, "--gap-ms", "2", "--json", "-"],
-                              capture_output=True, text=True)
-        if told.returncode not in (0, 1):
-            raise Hung(f"the history cannot be judged: {told.stderr.strip()}")
-        verdict = json.loads(told.stdout)
+        verdict = judge(self.session, HISTORY, history, 2)
         if not verdict["violations"] and not self.over:
             history.unlink()
         return verdict

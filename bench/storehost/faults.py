@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from campaign.verdict import judge
 from ppvmm import build, packages
 from ppvmm.results import Result, new_folder
 from ppvmm.session import Hung, Session
@@ -16,10 +17,10 @@ from storehost import busiest, hosts
 from storehost.hosts import DAEMONS, STORE, must
 
 XSHISTORY = "/lab/bin/ppvmm-xshistory"
-STATUS, HISTORY, VERDICT = "/run/xshistory.status", "/tmp/history", "/tmp/verdict.json"
+STATUS, HISTORY = "/run/xshistory.status", "/tmp/history"
 FAULTS = ("crash", "corruption")
 CONTROL = "no fault"      # everything as with a fault, but the injector only waits
-PATIENCE = 5.0            # a creation that takes so many times as long as usual has failed
+PATIENCE = 3.0            # a creation that takes so many times as long as usual has failed
 SHORTEST_PATIENCE_S = 8.0
 SERVED_LIMIT_MS = 4000
 WINDOW_NS = 2_000_000_000  # a wait that begins later than this after a fault has another reason
@@ -145,7 +146,7 @@ class Experiment:
     def _round(self, session: Session, config: str, fault: str) -> Round:
         # The injector's head start is not the creation's: xl is timed by itself.
         script = f"rm -f /tmp/hit.json /tmp/restarted; {self._hit(fault)} > /tmp/hit.json 2> /tmp/hit.err & hit=$!; " \
-                 "usleep 100000; now() { awk '{ printf \"%.0f\", $1 * 1e9 }' /proc/uptime; }; now; " \
+                 "usleep 100000; now() { awk '{ printf \"%.0f\\n\", $1 * 1e9 }' /proc/uptime; }; now; " \
                  f"timeout {self.limit_s:.0f} xl create -q {config}; code=$?; now; " \
                  f"{'kill' if fault == CONTROL else 'wait'} $hit; exit $code"
         if self.system in DAEMONS and fault == "crash":
@@ -206,8 +207,11 @@ class Experiment:
     def _judge(self, session: Session) -> dict:
         session.run("kill -TERM $(cat /run/xshistory.pid)", 20)
         must(session, f"wait-for 60 test -s {HISTORY}")
-        session.run(f"{XSHISTORY} check {HISTORY} --gap-ms 1 --json {VERDICT}", 300)
-        return json.loads(session.get(VERDICT))
+        history = session.out / "history.tsv"
+        verdict = judge(session, HISTORY, history, 1)
+        if not verdict["violations"]:
+            history.unlink()
+        return verdict
 
     def _count_wrong(self, rounds: list[Round], verdict: dict) -> None:
         """A wrong answer belongs to the fault that came last before it."""

@@ -62,6 +62,10 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string state_d
   }
   if (const auto set = wake_at_once(daemon->xen_); !set) {
     daemon->say("the scheduler is left as it is: " + set.error().text());
+  } else if (daemon->crowded_) {
+    // One that loops would else have eight ninths of a processor that we need to see it.
+    constexpr DomId kDom0 = 0;
+    if (const auto known = favour(daemon->xen_, kDom0); !known) daemon->say(known.error().text());
   }
   if (const auto loaded = daemon->history_file_.load(daemon->history_); !loaded) {
     return std::unexpected(loaded.error());

@@ -1,0 +1,18 @@
+"""Judging what clients in a lab's dom0 were told (bench/xshistory), here: emulated it would take a hundred times as long."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from ppvmm import build
+from ppvmm.session import Hung, Session
+
+
+def judge(session: Session, place: str, history: Path, gap_ms: float) -> dict:
+    """The verdict on the history that lies at `place` in dom0. A copy is left in `history`."""
+    session.get(place, history, 300)
+    program = build.folder() / "bench" / "xshistory" / "ppvmm-xshistory"
+    told = subprocess.run([program, "check", history, "--gap-ms", str(gap_ms), "--json", "-"], capture_output=True, text=True)
+    if told.returncode not in (0, 1):
+        raise Hung(f"the history cannot be judged: {told.stderr.strip()}")
+    return json.loads(told.stdout)
