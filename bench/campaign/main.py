@@ -12,7 +12,7 @@ from campaign.plan import Fault, plan
 from campaign.subject import XENSTORE, Subject
 from ppvmm import build, packages
 from ppvmm.qemu import Variant
-from ppvmm.results import Result, new_folder
+from ppvmm.results import Result, new_folder, percentile
 from ppvmm.session import Hung
 from ppvmm.term import UserError, say
 
@@ -141,11 +141,16 @@ def conclude(result: Result, cases: list[Case], problems: list[str], boots: int,
         result.add_samples("ppvmm", kind, "faults", [counts[kind]])
     result.add_target("wrong", "= 0", wrong, wrong == 0)
     result.add_target("recovered unseen", f">= {UNSEEN_SHARE:.0%}", round(unseen, 4), unseen >= UNSEEN_SHARE)
+    for name, (faults, limit) in subject.detection.items():
+        times = sorted(case.detection_ms for case in done if case.fault.name in faults and case.detection_ms is not None)
+        if times:
+            median = round(percentile(times, 0.5), 2)
+            result.add_target(f"{name}: known after, median of {len(times)}, ms", f"<= {limit:g}", median, median <= limit)
     result.ok = not problems and wrong == 0 and bool(done)
     result.extra = {"seed": arguments.seed, "problems": problems, "classes": dict(counts),
                     "cases": [case.as_dict() for case in cases]}
     result.write(folder, arguments.json)
-    text = report.table(cases, arguments.seed, problems, subject)
+    text = report.table(cases, arguments.seed, problems, subject, result.targets)
     (folder / "table.txt").write_text(text + "\n")
     drawn = report.figures(cases, subject)
     for name, svg in drawn.items():

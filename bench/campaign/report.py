@@ -28,7 +28,7 @@ def _outages(cases: list[Case]) -> list[float]:
     return sorted(case.outage_ms for case in cases if case.outage_ms is not None and case.kind in (UNSEEN, ERROR))
 
 
-def table(cases: list[Case], seed: int, problems: list[str], subject: Subject) -> str:
+def table(cases: list[Case], seed: int, problems: list[str], subject: Subject, targets: list[dict]) -> str:
     """One line for each kind of fault; then what went wrong, with the command that does it again."""
     head = f"{'fault':38}{'n':>5}{'unseen':>8}{'error':>7}{'stopped':>9}{'wrong':>7}{'not done':>10}{'seen':>6}{'after ms p50':>14}" \
            f"{'outage ms p50':>15}{'max':>9}"
@@ -46,6 +46,8 @@ def table(cases: list[Case], seed: int, problems: list[str], subject: Subject) -
             lines.append(f"{case.kind}: fault {case.fault.number} ({case.fault.name} at {case.injected.target}): "
                          f"{'; '.join(case.reasons)[:400]}")
             lines.append(f"    again: ./ppvmm campaign {subject.command} --seed {seed} --only {case.fault.number}")
+    lines += [f"{'met   ' if each['met'] else 'MISSED'} {each['name']}: {each['value']} (target {each['target']})"
+              for each in targets]
     lines += [f"PROBLEM: {problem.splitlines()[0]}" for problem in problems]
     return "\n".join(lines)
 
