@@ -9,6 +9,9 @@ namespace ppvmm::udpseq {
 namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
+/// After the system had no room. Without a pause a sender whose network is down would take a whole
+/// processor, and whoever is to bring the network back may need that one.
+constexpr std::uint64_t kRoomPauseNs = 2'000'000;
 
 }  // namespace
 
@@ -47,7 +50,8 @@ bool Stream::send(std::span<const std::byte> bytes) const {
 }
 
 std::uint64_t Stream::next_ns() const {
-  return all_sent() ? ~std::uint64_t{0} : begin_ns_ + sent_ * kSecond / plan_.rate;
+  if (all_sent()) return ~std::uint64_t{0};
+  return std::max(begin_ns_ + sent_ * kSecond / plan_.rate, paused_until_ns_);
 }
 
 void Stream::send_due() {
@@ -59,7 +63,10 @@ void Stream::send_due() {
                    .number = sent_,
                    .rate = plan_.peer_rate,
                    .limit = plan_.count});
-    if (!send(packet_)) return;
+    if (!send(packet_)) {
+      paused_until_ns_ = now_ns() + kRoomPauseNs;
+      return;
+    }
     ++sent_;
   }
 }

@@ -51,7 +51,8 @@ class Stream {
   Plan plan_;
   std::uint64_t begin_ns_;
   std::uint64_t sent_{};
-  std::uint32_t drops_before_{};  ///< The socket is older than the run.
+  std::uint64_t paused_until_ns_{};  ///< The system had no room for a packet.
+  std::uint32_t drops_before_{};     ///< The socket is older than the run.
   Counter counter_;
   std::optional<Report> report_;
   std::vector<std::byte> packet_;
