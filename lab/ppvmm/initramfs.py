@@ -16,8 +16,8 @@ DOM0_TOOLS = ["xl", "xenstored", "oxenstored", "xenconsoled", "xenconsole", "xen
 STORE_TOOLS = ["xenstore", *(f"xenstore-{verb}" for verb in ("chmod exists list ls read rm watch write".split()))]
 DOM0_MODULES = ["xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd", "xenfs", "xen-netback", "xen-blkback",
                 "virtio_pci", "virtio_console", "loop", "bridge", "xen-pciback"]
-# Carried along and listed in /etc/modules.more, for scenarios in which dom0 itself drives a card.
-DOM0_MORE_MODULES = ["e1000e"]
+# Carried along and listed in /etc/modules.more, for scenarios in which dom0 itself drives a card, or has a vif.
+DOM0_MORE_MODULES = ["e1000e", "xen-netfront"]
 GUEST_MODULES = ["xen-netfront", "xen-blkfront", "xen-pcifront", "e1000e", "nvme"]
 
 

@@ -80,8 +80,12 @@ void DataPath::set_nic(Nic* nic) {
   nic_ = nic;
   shadow_.forget_given();
   if (nic == nullptr) return;
-  if (!wire_exists_) wire_exists_ = switch_.add_port(kWire, {});
+  expect_wire();
   link_changed(nic->link());
+}
+
+void DataPath::expect_wire() {
+  if (!wire_exists_) wire_exists_ = switch_.add_port(kWire, {});
 }
 
 void DataPath::kick(PortId port, std::uint8_t queue) {

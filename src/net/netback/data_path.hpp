@@ -98,6 +98,8 @@ class DataPath final : public NicClient {
   /// The card from now on; null: none at the moment, frames for it are held. The wire exists for
   /// the switch once there was a card.
   void set_nic(Nic* nic);
+  /// There will be a card: what guests send to the wire is held for it from now on.
+  void expect_wire();
   [[nodiscard]] const Shadow& shadow() const { return shadow_; }
 
   // --- Work.

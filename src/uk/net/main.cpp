@@ -30,6 +30,11 @@ std::size_t buffers_of(const kernel::Start& start) {
   return std::min(kernel::find_number(start.command_line, "buffers").value_or(most), most);
 }
 
+kernel::task::Task<> serve_vifs(netuk::Wire& wire, netuk::Backend& backend) {
+  co_await wire.expect();
+  co_await backend.follow();
+}
+
 }  // namespace
 
 void ppvmm_main(const kernel::Start& start) {
@@ -56,7 +61,7 @@ void ppvmm_main(const kernel::Start& start) {
       kernel::task::scheduler(), wire.open(begin_pumping, nullptr),
       static_cast<std::uint32_t>(kernel::vitals::component("driver")));
   const kernel::task::TaskRoot follow(
-      kernel::task::scheduler(), backend.follow(),
+      kernel::task::scheduler(), serve_vifs(wire, backend),
       static_cast<std::uint32_t>(kernel::vitals::component("xenbus")));
   const kernel::task::TaskRoot orders(
       kernel::task::scheduler(), netuk::obey(plumbing, wire, store),

@@ -138,4 +138,15 @@ void Plumbing::set_nic(net::Nic* nic) {
   (void)guard([&] { path_->set_nic(nic); });
 }
 
+void Plumbing::expect_wire() {
+  wire_expected_ = true;
+  (void)guard([&] { path_->expect_wire(); });
+}
+
+void Plumbing::give_up_wire() {
+  wire_expected_ = false;
+  (void)guard([&] { path_->link_changed(net::NicLink{}); });
+  wake();
+}
+
 }  // namespace ppvmm::netuk

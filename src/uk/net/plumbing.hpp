@@ -87,6 +87,11 @@ class Plumbing final : private net::NicClient {
   [[nodiscard]] net::NicClient& client() { return *this; }
   /// The card from now on; null: none at the moment (DataPath::set_nic).
   void set_nic(net::Nic* nic);
+  /// A card will come: until then what guests send to the wire waits for it
+  /// (DataPath::expect_wire).
+  void expect_wire();
+  /// It does not come: what waits is dropped, as on a link that stays down.
+  void give_up_wire();
 
   /// Makes netback anew over the rings, as after a fault.
   void restart_netback();
@@ -142,6 +147,7 @@ class Plumbing final : private net::NicClient {
   net::DataPath* path_{};
   net::DataPath::Limits limits_;
   net::Nic* nic_{};
+  bool wire_expected_{};
   std::span<net::VifRecord, net::kVifRecords> records_;
   std::array<Connection*, net::kPortsMax> connections_{};
   std::array<std::uint8_t, net::kPortsMax> kicked_{};  ///< By port: bits of its queues.

@@ -34,6 +34,7 @@ constexpr unsigned kVifRebuildsMost = 8;
 void Plumbing::make_path() {
   limits_.first_generation = static_cast<std::uint16_t>(statistics_.rebuilds * kGenerations);
   path_ = new (room_.data()) net::DataPath(pool(), copier_, limits_);
+  if (wire_expected_) path_->expect_wire();
   // Those that nobody was seen to get: of the life before, or of the netback before.
   for (net::Frame& frame : pool().recover())
     path_->received(std::move(frame));

@@ -45,6 +45,10 @@ bool Wire::had_card() {
   return kernel::vitals::survivors().find(abi::SurvivorKind::value, kCardSeenTag).has_value();
 }
 
+kernel::task::Task<> Wire::expect() {
+  if (co_await store_->read("device/pci/0/backend")) plumbing_->expect_wire();
+}
+
 kernel::task::Task<> Wire::open(void (*announce)(void*), void* context) {
   const auto begin = kernel::time::now();
   if (co_await start_card()) {
@@ -55,6 +59,8 @@ kernel::task::Task<> Wire::open(void (*announce)(void*), void* context) {
   } else if (had_card() && !card_) {
     // It may be writing into our buffers, and we cannot stop it. Only the domain's end can.
     ask_for_a_new_domain("the card of an earlier life cannot be stopped");
+  } else if (!card_) {
+    plumbing_->give_up_wire();
   }
   announce(context);
 }

@@ -33,6 +33,9 @@ class Wire final : private pci::Frontend::Listener {
   /// An earlier life had a card: it may still write into our buffers, so nobody may use them before
   /// open() is done.
   [[nodiscard]] static bool had_card();
+  /// Learns from XenStore whether there will be a card. No vif is served before that is known: what
+  /// a guest sends to the wire would be flooded to nobody and answered as sent.
+  [[nodiscard]] kernel::task::Task<> expect();
   /// Finds the card and starts it; without one it is done at once. `announce` is called when
   /// buffers may be used.
   [[nodiscard]] kernel::task::Task<> open(void (*announce)(void*), void* context);

@@ -320,6 +320,23 @@ TEST_F(DataPathTest, ALinkThatIsDownForLongIsNotWaitedFor) {
   EXPECT_EQ(path_->statistics().link_dropped, 1u);
 }
 
+TEST_F(DataPathTest, ACardThatIsStillToComeIsWaitedFor) {
+  path_->expect_wire();
+  connect(a_);
+  for (unsigned i = 0; i < 20; ++i)
+    ASSERT_TRUE(a_.send(ethernet(99, 1, 60 + i)));
+  run();
+  ASSERT_TRUE(a_.reap());
+  EXPECT_EQ(a_.unanswered(), 20u);
+  path_->set_nic(&wire_);
+  run();
+  wire_.send_all(*path_);
+  run();
+  EXPECT_EQ(wire_.sent.size(), 20u);
+  ASSERT_TRUE(a_.reap());
+  EXPECT_EQ(a_.unanswered(), 0u);
+}
+
 TEST_F(DataPathTest, ADriverThatIsAwayHoldsPacketsAndLosesNone) {
   connect(a_);
   path_->set_nic(&wire_);
