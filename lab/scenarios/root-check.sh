@@ -31,5 +31,5 @@ if [ "$1" = alive ]; then before=$(timers "$2"); fi
 end=$(($(cut -d. -f1 /proc/uptime) + 60))
 until ask "$@"; do
   [ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ] || { ppvmm status; ppvmm history; exit 1; }
-  usleep 50000
+  usleep 200000 # each question is some processes of dom0, which is what does the repairs
 done

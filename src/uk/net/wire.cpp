@@ -46,7 +46,9 @@ bool Wire::had_card() {
 }
 
 kernel::task::Task<> Wire::expect() {
-  if (co_await store_->read("device/pci/0/backend")) plumbing_->expect_wire();
+  // Not within the condition: there g++ 12 leaves the call unfinished, and nobody goes on.
+  const auto backend = co_await store_->read("device/pci/0/backend");
+  if (backend) plumbing_->expect_wire();
 }
 
 kernel::task::Task<> Wire::open(void (*announce)(void*), void* context) {
