@@ -43,8 +43,11 @@ BusStep Handshake::next(const BusView& view, std::uint64_t now_ns) const {
     if (!refused_ && view.frontend == BusState::initialising) return BusStep::advertise;
     return BusStep::nothing;
   }
-  if (refused_) return BusStep::close;
-  if (!known_) return first_step(view);
+  // The tool stack may make a new device in the directory of one that has just closed, before we
+  // have removed it: it knows nothing of the first.
+  const bool fresh = !known_ || (!connected_ && view.backend == BusState::initialising);
+  if (refused_ && !fresh) return BusStep::close;
+  if (fresh) return first_step(view);
 
   const bool ending = view.backend == BusState::closing || !view.online;
   if (connected_) {
@@ -74,6 +77,7 @@ void Handshake::done(BusStep step, std::uint64_t now_ns) {
     case BusStep::nothing:
       return;
     case BusStep::advertise:
+      refused_ = false;
       init_wait_since_ = now_ns;
       break;
     case BusStep::connect:

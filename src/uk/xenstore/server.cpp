@@ -18,11 +18,13 @@ constexpr std::uint64_t kPassBudget = 64;
 constexpr std::uint64_t kFillBytes = std::uint64_t{64} * 1024;
 /// When a full log, or a fact that found no room in it, is tried again.
 constexpr kernel::Nanoseconds kRetry = kernel::time::kMillisecond;
-/// A half-written request: how often we let its writer run before we sleep, and how long we sleep
-/// then, twice as long each time. The pulse looks as well, so nothing is slower than that.
-constexpr std::uint64_t kHalfYields = 8;
-constexpr kernel::Nanoseconds kHalfSleep = 100 * kernel::time::kMicrosecond;
-constexpr std::uint64_t kHalfSleeps = 8;
+/// A half-written request: how often we let its writer run before we sleep (credit2 gives it the
+/// processor only if it has nearly as much credit as we), and how long we sleep then, twice as long
+/// each time. The writer needs a microsecond. The pulse looks as well, so nothing is slower than
+/// that.
+constexpr std::uint64_t kHalfYields = 1;
+constexpr kernel::Nanoseconds kHalfSleep = 20 * kernel::time::kMicrosecond;
+constexpr std::uint64_t kHalfSleeps = 11;
 
 std::uint64_t now_in_ms() {
   return kernel::time::now() / kernel::time::kMillisecond;

@@ -72,6 +72,20 @@ TEST_F(HandshakeTest, DetachIsXlThenTheFrontendThenUs) {
   EXPECT_EQ(step(), BusStep::remove);
 }
 
+TEST_F(HandshakeTest, ADeviceMadeAnewInTheDirectoryOfAClosedOneIsServed) {
+  connect();
+  view_.backend = BusState::closing;
+  view_.online = false;
+  view_.frontend = BusState::closed;
+  ASSERT_EQ(step(), BusStep::close);
+  view_ = {.present = true,
+           .backend = BusState::initialising,
+           .frontend = BusState::initialising,
+           .online = true};
+  connect();
+  EXPECT_TRUE(handshake_.connected());
+}
+
 TEST_F(HandshakeTest, ADestroyedGuestCannotClose) {
   connect();
   view_.online = false;
