@@ -13,9 +13,11 @@ check "guest: may not read what is not its own" sh -c '! xenstore-read /local/do
 check "guest: removes what it wrote" sh -c \
   'xenstore-write data/passing 1 && xenstore-rm data/passing && ! xenstore-exists data/passing'
 event "guest userland talks to XenStore"
-# Fires once when it is set, then for every change: three events are the registration and dom0's two writes.
-xenstore-watch -n 1 data/answer > /dev/null
+# The watch fires once when it is set, and only then is dom0 asked to write: a slow guest must not miss that.
+xenstore-watch -n 2 data/answer > /tmp/seen &
+until test -s /tmp/seen; do usleep 20000; done
 xenstore-write data/listening yes
-check "guest: its watch sees dom0's write" xenstore-watch -n 2 data/answer
+# shellcheck disable=SC2016  # for the shell inside
+check "guest: its watch sees dom0's write" sh -c 'until test "$(wc -l < /tmp/seen)" = 2; do usleep 20000; done'
 event "guest saw dom0's answer"
 xenstore-write data/heard "$(xenstore-read data/answer)"
