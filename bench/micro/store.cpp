@@ -138,6 +138,7 @@ void directory(benchmark::State& state) {
         message(MessageType::write, with_nul(path(i % directories) + "/" + std::to_string(i))));
   }
   std::vector<std::string> all;
+  all.reserve(static_cast<std::size_t>(directories));
   for (std::int64_t i = 0; i < directories; ++i) {
     all.push_back(message(MessageType::directory, with_nul(path(i * 7919 % directories))));
   }

@@ -14,7 +14,7 @@ void copy_listing(ChildCursor cursor, std::span<char> out) {
     const std::string_view rest =
         child->name().substr(std::min<std::size_t>(cursor.skipped(), child->name_length));
     const std::size_t size = std::min(rest.size(), out.size());
-    std::copy_n(rest.data(), size, out.data());
+    std::ranges::copy(rest.substr(0, size), out.begin());
     out = out.subspan(size);
     if (out.empty()) break;
     out.front() = '\0';
