@@ -206,13 +206,6 @@ class Host:
         return "; ".join(f"{each['unit']}: {each['cause']}: {each['detail']}" for each in self.incidents()
                          if each["outcome"] == "stopped")
 
-    def _judge(self) -> dict:
-        history = self.session.out / "history.tsv"
-        verdict = judge(self.session, HISTORY, history, 2)
-        if not verdict["violations"] and not self.over:
-            history.unlink()
-        return verdict
-
     def finish(self) -> tuple[dict, dict | None, list[str]]:
         """Stops the load and lets it be judged: verdict of dom0's clients, of the guest's, lines of the churn."""
         self.run("touch /tmp/churn.stop")
@@ -222,7 +215,7 @@ class Host:
         self.run("kill -TERM $(cat /run/xshistory.pid)", 20)
         # A client that waits for a dead store is stuck in the kernel and never ends, but its history is written.
         self.must(f"wait-for 60 test -s {HISTORY}", 90)
-        verdict = self._judge()
+        verdict = judge(self.session, HISTORY, 2, keep=bool(self.over))
         guest = None
         if not self.over:
             self.session.wait_event(GUEST_DONE, 120)

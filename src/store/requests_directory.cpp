@@ -7,8 +7,7 @@
 namespace ppvmm::store {
 namespace {
 
-// Copies the listing from where the cursor starts until `out` is full. A listing in `out` ends with
-// a whole name, unless the tree changed under us, which it cannot.
+// Copies the listing from where the cursor starts until `out` is full.
 void copy_listing(ChildCursor cursor, std::span<char> out) {
   while (const Node* child = cursor.get()) {
     const std::string_view rest =
@@ -31,7 +30,8 @@ bool names_intact(State& state, std::string_view path, ChildCursor cursor, std::
     const Node* const child = cursor.get();
     if (child == nullptr) break;
     const PermissionList* const list = child->permissions.get();
-    if (!(list == verified && list != nullptr ? child->own_bytes_intact() : child->intact())) {
+    const bool same_list = verified != nullptr && list == verified;
+    if (!(same_list ? child->own_bytes_intact() : child->intact())) {
       state.note_corruption(path);
       return false;
     }

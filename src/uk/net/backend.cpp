@@ -87,7 +87,7 @@ Task<> Backend::scan() {
       kernel::log(kernel::Level::error,
                   "backend/vif cannot be read: ", xenbus::text_of(domids.error()));
     }
-    co_return;  // nothing there yet
+    co_return;  // else nothing is there yet
   }
   for (const std::string& domain : *domids) {
     const auto domid = number_of(domain);
