@@ -61,14 +61,6 @@ class Primary {
   void kick(DomId domid);
   /// Serves kicked domains in turn, one request each, `budget` requests in all.
   Run run(std::uint64_t budget);
-  /// Some ring ends in the middle of a request, which stays there until it is whole. Linux sends an
-  /// event for what follows only if the ring was empty before (xb_write), so nobody will tell us:
-  /// the shell has to look again soon.
-  [[nodiscard]] bool half_waits() const { return !halves_.empty(); }
-  /// kick() for all of these rings.
-  void kick_halves();
-  /// Pieces of input taken in this life.
-  [[nodiscard]] std::uint64_t taken() const { return taken_; }
 
   /// A node of our own tree is not what was stored, and a backup has it right. Nothing that came of
   /// it has been published or logged, and nothing will be: this incarnation must end, and the next
@@ -124,11 +116,13 @@ class Primary {
     DomId domid{};
     store::ConnId conn{};
     RingPort ring;
-    std::uint64_t out{};        ///< Answer bytes published.
-    std::uint64_t logged{};     ///< Of these, logged ones.
-    std::uint64_t serial{};     ///< The newest intent's.
-    std::uint32_t unsettled{};  ///< Logged bytes published since the last record.
-    std::uint32_t condemned{};  ///< XENSTORE_ERROR_* to fail it with, as soon as there is log.
+    std::uint64_t out{};          ///< Answer bytes published.
+    std::uint64_t logged{};       ///< Of these, logged ones.
+    std::uint64_t serial{};       ///< The newest intent's.
+    std::uint32_t unsettled{};    ///< Logged bytes published since the last record.
+    std::uint64_t held_at{};      ///< Stream offset of the request that `held` is the beginning of.
+    std::vector<std::byte> held;  ///< Has left the queue; means nothing unless the seat is there.
+    std::uint32_t condemned{};    ///< XENSTORE_ERROR_* to fail it with, as soon as there is log.
     bool queued{};
     bool notify{};
   };
@@ -137,6 +131,7 @@ class Primary {
   Link* link(DomId domid);
   Link& add_link(DomId domid, SharedMemory page);
   void forget_link(DomId domid);
+  void begin(DomId domid, SharedMemory page);
   void enqueue(Link& link);
 
   Turn turn(Link& link);
@@ -144,7 +139,12 @@ class Primary {
   Turn take_input(Link& link, Seat& seat);
   Turn take_read(Link& link, Seat& seat, Event& event);
   Turn take_logged(Link& link, Event& event);
-  Turn half(const Link& link, std::uint32_t waiting);
+  Turn hold(Link& link, const Seat& seat, std::uint32_t count);
+  void find_held(Link& link, const Seat& seat);
+  [[nodiscard]] static std::span<const std::byte> held(const Link& link, const Seat& seat);
+  [[nodiscard]] static std::optional<std::uint32_t> waiting(const Link& link, const Seat& seat);
+  static void peek(const Link& link, const Seat& seat, std::size_t offset,
+                   std::span<std::byte> out);
   void publish_logged(Link& link, Seat& seat);
   void publish(Link& link, Seat& seat, std::span<const std::byte> bytes, std::uint64_t in_count,
                std::uint64_t logged_count);
@@ -168,8 +168,6 @@ class Primary {
   PrimaryOptions options_;
   std::vector<Link> links_;  // ascending by domid
   std::vector<DomId> queue_;
-  std::vector<DomId> halves_;  ///< Whose rings end in the middle of a request.
-  std::uint64_t taken_{};
   std::vector<Settlement> settlements_;
   std::vector<store::Effect> effects_;
   std::vector<std::byte> record_;

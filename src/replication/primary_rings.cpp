@@ -1,7 +1,9 @@
 // The primary at the rings: how a request is taken, and how an answer becomes visible.
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <utility>
 
 #include "replication/primary.hpp"
 #include "store/ring.hpp"
@@ -30,6 +32,11 @@ bool is_read(const MessageHeader& header) {
     default:
       return false;
   }
+}
+
+/// Where the first byte that is not consumed yet lies, or lay before it was held.
+std::uint32_t request_index(const Seat& seat) {
+  return seat.ring.request_base + static_cast<std::uint32_t>(seat.in);
 }
 
 }  // namespace
@@ -79,9 +86,8 @@ Primary::Turn Primary::fail(Link& one, std::uint32_t error) {
 }
 
 Primary::Turn Primary::take_input(Link& one, Seat& seat) {
-  const std::uint32_t at = seat.ring.request_base + static_cast<std::uint32_t>(seat.in);
-  const auto waiting = one.ring.waiting(at);
-  if (!waiting) return fail(one, XENSTORE_ERROR_RINGIDX);
+  const auto waits = waiting(one, seat);
+  if (!waits) return fail(one, XENSTORE_ERROR_RINGIDX);
 
   Event event;
   event.kind = Event::Kind::input;
@@ -91,24 +97,74 @@ Primary::Turn Primary::take_input(Link& one, Seat& seat) {
   bool read = false;
   std::size_t size = seat.missing;
   if (size == 0) {
-    if (*waiting < sizeof(MessageHeader)) return half(one, *waiting);
+    if (*waits < sizeof(MessageHeader)) return hold(one, seat, *waits);
     MessageHeader header;
-    one.ring.read(at, std::as_writable_bytes(std::span{&header, 1}));
+    peek(one, seat, 0, std::as_writable_bytes(std::span{&header, 1}));
     // A payload over the limit: the header alone tells the machine that the client is broken.
     const bool oversized = header.length > store::kPayloadMax;
     size = sizeof header + (oversized ? 0 : header.length);
     read = is_read(header) && size <= kRingBytes;
   }
-  // What fits the ring is taken whole, so that a half-written request never leaves it. What does
-  // not is taken when the guest cannot go on without room.
-  if (*waiting < size) {
-    if (*waiting < kRingBytes) return half(one, *waiting);
-    size = kRingBytes;
-  }
+  // What fits the queue is taken whole, and what does not in pieces of the queue's size.
+  size = std::min(size, kRingBytes);
+  if (*waits < size) return hold(one, seat, *waits);
   input_.resize(size);
-  one.ring.read(at, input_);
+  peek(one, seat, 0, input_);
   event.bytes = input_;
   return read ? take_read(one, seat, event) : take_logged(one, event);
+}
+
+// --- A request that is not whole yet
+
+std::span<const std::byte> Primary::held(const Link& one, const Seat& seat) {
+  return one.held_at == seat.in ? std::span<const std::byte>{one.held}
+                                : std::span<const std::byte>{};
+}
+
+std::optional<std::uint32_t> Primary::waiting(const Link& one, const Seat& seat) {
+  const auto ahead = static_cast<std::uint32_t>(held(one, seat).size());
+  const auto queued = one.ring.waiting(request_index(seat) + ahead);
+  if (!queued) return std::nullopt;
+  return ahead + *queued;
+}
+
+void Primary::peek(const Link& one, const Seat& seat, std::size_t offset,
+                   std::span<std::byte> out) {
+  const auto ahead = held(one, seat);
+  if (offset < ahead.size()) {
+    const std::size_t count = std::min(out.size(), ahead.size() - offset);
+    std::ranges::copy(ahead.subspan(offset, count), out.begin());
+    out = out.subspan(count);
+    offset += count;
+  }
+  one.ring.read(request_index(seat) + static_cast<std::uint32_t>(offset), out);
+}
+
+void Primary::find_held(Link& one, const Seat& seat) {
+  one.held_at = seat.in;
+  one.held.clear();
+  auto found = one.ring.held();
+  if (found && found->index == request_index(seat)) one.held = std::move(found->bytes);
+}
+
+// Linux announces what it writes only if all that was there before has been consumed (xb_write), so
+// what is not whole must not stay in the queue: nobody would tell us of the rest. `count` bytes of
+// it are here.
+Primary::Turn Primary::hold(Link& one, const Seat& seat, std::uint32_t count) {
+  const std::uint32_t at = request_index(seat);
+  const auto before = static_cast<std::uint32_t>(held(one, seat).size());
+  if (before == count) return Turn::done;
+  one.held_at = seat.in;
+  one.held.resize(count);
+  const auto more = std::span{one.held}.subspan(before);
+  one.ring.read(at + before, more);
+  one.ring.hold(at, before, more);
+  one.ring.set_consumed(at + count);
+  // Either the writer sees that, or we see what it wrote: one more look. A writer that found the
+  // queue full before waits to be told.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (one.ring.waiting(at + before).value_or(kRingBytes) == kRingBytes) one.notify = true;
+  return Turn::again;
 }
 
 std::uint64_t Primary::lose_requests() {
@@ -120,26 +176,18 @@ std::uint64_t Primary::lose_requests() {
         one.ring.reconnect_requested()) {
       continue;
     }
-    const std::uint32_t at = seat->ring.request_base + static_cast<std::uint32_t>(seat->in);
-    const std::uint32_t waiting = one.ring.waiting(at).value_or(0);
+    const std::uint32_t waits = waiting(one, *seat).value_or(0);
     std::uint32_t whole = 0;
     MessageHeader header;
-    while (waiting - whole >= sizeof header) {
-      one.ring.read(at + whole, std::as_writable_bytes(std::span{&header, 1}));
-      if (header.length > waiting - whole - sizeof header) break;
+    while (waits - whole >= sizeof header) {
+      peek(one, *seat, whole, std::as_writable_bytes(std::span{&header, 1}));
+      if (header.length > waits - whole - sizeof header) break;
       whole += static_cast<std::uint32_t>(sizeof header) + header.length;
       ++lost;
     }
     if (whole != 0) publish(one, *seat, {}, whole, 0);
   }
   return lost;
-}
-
-Primary::Turn Primary::half(const Link& one, std::uint32_t waiting) {
-  if (waiting != 0 && std::ranges::find(halves_, one.domid) == halves_.end()) {
-    halves_.push_back(one.domid);
-  }
-  return Turn::done;
 }
 
 Primary::Turn Primary::take_logged(Link& one, Event& event) {
@@ -149,7 +197,6 @@ Primary::Turn Primary::take_logged(Link& one, Event& event) {
   Link* still = link(domid);
   Seat* seat = replica_.ledger().find(domid);
   if (*taken == 0 || still == nullptr || seat == nullptr) return Turn::done;
-  ++taken_;
   if (machine().broken(still->conn)) {
     still->ring.report(XENSTORE_ERROR_PROTO);
     still->notify = true;
@@ -169,7 +216,6 @@ Primary::Turn Primary::take_read(Link& one, Seat& seat, Event& event) {
   const std::size_t taken = machine().receive(one.conn, event.bytes);
   if (corrupt()) return Turn::log_full;  // the answer must not leave
   if (taken == 0) return Turn::done;
-  ++taken_;
   const auto answer = machine().to_send(one.conn);
   const auto room = one.ring.room(seat.ring.response_base + static_cast<std::uint32_t>(one.out));
   if (room && answer.size() <= *room && taken == event.bytes.size()) {
@@ -232,7 +278,7 @@ void Primary::publish(Link& one, Seat& seat, std::span<const std::byte> bytes,
 }
 
 void Primary::consume(Link& one, const Seat& seat) {
-  one.ring.set_consumed(seat.ring.request_base + static_cast<std::uint32_t>(seat.in));
+  one.ring.set_consumed(request_index(seat) + static_cast<std::uint32_t>(held(one, seat).size()));
   one.notify = true;
 }
 

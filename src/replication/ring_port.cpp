@@ -11,6 +11,18 @@ namespace {
 using store::kRingBytes;
 using Page = store::RingPage;
 
+/// Behind what io/xs_wire.h lays out: what is held. `count` tells it from what was held before and
+/// consumed since: a whole request is longer than what was held of it.
+struct HeldRequest {
+  std::uint32_t at;
+  std::uint32_t count;
+  std::byte bytes[kRingBytes];
+};
+constexpr std::size_t kPageBytes = 4096;
+constexpr std::size_t kHeldOffset = kPageBytes - sizeof(HeldRequest);
+constexpr std::size_t kHeldBytesOffset = kHeldOffset + offsetof(HeldRequest, bytes);
+static_assert(kHeldOffset >= sizeof(Page) && kHeldOffset % sizeof(std::uint64_t) == 0);
+
 /// Bytes from `index` to the end of the queue's memory, at most `count`.
 std::size_t first_part(std::uint32_t index, std::size_t count) {
   return std::min(count, kRingBytes - index % kRingBytes);
@@ -40,6 +52,23 @@ void RingPort::write(std::uint32_t at, std::span<const std::byte> bytes) {
   const std::size_t first = first_part(at, bytes.size());
   page_.write(offsetof(Page, rsp) + at % kRingBytes, bytes.first(first));
   page_.write(offsetof(Page, rsp), bytes.subspan(first));
+}
+
+void RingPort::hold(std::uint32_t at, std::size_t offset, std::span<const std::byte> bytes) {
+  page_.write(kHeldBytesOffset + offset, bytes);
+  const std::uint64_t count = offset + bytes.size();
+  page_.store64(kHeldOffset, count << 32 | at);
+}
+
+std::optional<RingPort::Held> RingPort::held() const {
+  const std::uint64_t word = page_.load64(kHeldOffset);
+  const auto at = static_cast<std::uint32_t>(word);
+  const std::uint64_t count = word >> 32;
+  const std::uint32_t passed = consumed() - at;
+  if (passed == 0 || passed > count || count > kRingBytes) return std::nullopt;
+  Held held{at, std::vector<std::byte>(passed)};
+  page_.read(kHeldBytesOffset, held.bytes);
+  return held;
 }
 
 void RingPort::set_consumed(std::uint32_t index) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "replication/shared_memory.hpp"
 
@@ -16,7 +17,7 @@ namespace ppvmm::replication {
 class RingPort {
  public:
   RingPort() = default;
-  /// `page`: at least sizeof(store::RingPage) bytes; outlives the port.
+  /// `page`: a whole page, 4096 bytes; outlives the port.
   explicit RingPort(SharedMemory page) : page_{page} {}
 
   [[nodiscard]] bool mapped() const { return !page_.empty(); }
@@ -29,6 +30,18 @@ class RingPort {
   void read(std::uint32_t at, std::span<std::byte> out) const;
   /// Copies answer bytes to index `at` on; nobody sees them yet.
   void write(std::uint32_t at, std::span<const std::byte> bytes);
+
+  /// Bytes of a request that left the queue before all of it was there.
+  struct Held {
+    std::uint32_t index{};         ///< Of the request's first byte.
+    std::vector<std::byte> bytes;  ///< Not empty, at most store::kRingBytes.
+  };
+  /// Writes `bytes` down in the page's unused part, as those from `offset` on of the request (or
+  /// piece of one) that begins at index `at`. They are held once set_consumed() has passed them: a
+  /// death in between leaves them in the queue. The guest can overwrite them, as it can its queue.
+  void hold(std::uint32_t at, std::size_t offset, std::span<const std::byte> bytes);
+  /// What is held at consumed(); nothing if the queue begins with a request's first byte.
+  [[nodiscard]] std::optional<Held> held() const;
 
   void set_consumed(std::uint32_t index);
   void set_produced(std::uint32_t index);

@@ -18,13 +18,6 @@ constexpr std::uint64_t kPassBudget = 64;
 constexpr std::uint64_t kFillBytes = std::uint64_t{64} * 1024;
 /// When a full log, or a fact that found no room in it, is tried again.
 constexpr kernel::Nanoseconds kRetry = kernel::time::kMillisecond;
-/// A half-written request: how often we let its writer run before we sleep (credit2 gives it the
-/// processor only if it has nearly as much credit as we), and how long we sleep then, twice as long
-/// each time. The writer needs a microsecond. The pulse looks as well, so nothing is slower than
-/// that.
-constexpr std::uint64_t kHalfYields = 1;
-constexpr kernel::Nanoseconds kHalfSleep = 20 * kernel::time::kMicrosecond;
-constexpr std::uint64_t kHalfSleeps = 11;
 
 std::uint64_t now_in_ms() {
   return kernel::time::now() / kernel::time::kMillisecond;
@@ -149,7 +142,6 @@ void Server::pass() {
   kicked_ = false;
   // Seen by root if we never come to the end of this pass.
   kernel::vitals::waiting(component_, 1);
-  if (time_is_due_ || pulse_is_due_) primary_.kick_halves();
   // A notification can get lost (the campaign's fault `lose-event`); then all of a kernel's clients
   // wait, nobody sends another one, and nothing shows it. So every ring is looked at now and then.
   if (pulse_is_due_) {
@@ -204,29 +196,11 @@ void Server::arm_timer(replication::Primary::Run run) {
   if (run == replication::Primary::Run::log_full || !unreported_.empty() || recheck_) {
     deadline = kernel::time::now() + kRetry;
   }
-  if (const auto look = wait_for_halves(); look && (!deadline || *look < *deadline))
-    deadline = look;
   if (!deadline) {
     timer_.cancel();
   } else if (!timer_.armed() || timer_.deadline() != *deadline) {
     timer_.once(*deadline);
   }
-}
-
-// The writer is in the middle of it, and with one processor we have just taken that from it.
-std::optional<kernel::Nanoseconds> Server::wait_for_halves() {
-  if (std::exchange(taken_seen_, primary_.taken()) != primary_.taken()) half_looks_ = 0;
-  if (!primary_.half_waits()) return std::nullopt;
-  const std::uint64_t looks = half_looks_++;
-  if (looks < kHalfYields) {
-    abi::sched_yield();
-    primary_.kick_halves();
-    kicked_ = true;
-    return std::nullopt;
-  }
-  const std::uint64_t sleeps = looks - kHalfYields;
-  if (sleeps >= kHalfSleeps) return std::nullopt;  // the pulse's business from now on
-  return kernel::time::now() + (kHalfSleep << sleeps);
 }
 
 // --- Domains

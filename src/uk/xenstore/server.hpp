@@ -91,7 +91,6 @@ class Server {
   void compare_replicas();
   void end_if_corrupt() const;
   void arm_timer(replication::Primary::Run run);
-  [[nodiscard]] std::optional<kernel::Nanoseconds> wait_for_halves();
 
   [[nodiscard]] abi::xenstore_set::Result attach_backup(std::size_t index);
   void refill(std::size_t index);
@@ -112,8 +111,6 @@ class Server {
   bool disagreement_told_{};
   bool served_{};  ///< Somebody was answered in this life.
   std::uint64_t now_ms_{};
-  std::uint64_t half_looks_{};  ///< At half requests, since something was taken.
-  std::uint64_t taken_seen_{};
   kernel::Timer timer_;
   kernel::Timer pulse_;
   kernel::task::Signal work_;

@@ -26,8 +26,12 @@ Guest::Guest(DomId domid, Shared shared, std::vector<Action> script)
     : domid_{domid},
       shared_{shared},
       page_{std::make_unique<test::Memory>(4096)},
-      ring_{*reinterpret_cast<store::RingPage*>(page_->bytes().data())},
+      ring_{ring_page()},
       script_{script.begin(), script.end()} {}
+
+store::RingPage& Guest::ring_page() {
+  return *reinterpret_cast<store::RingPage*>(page_->bytes().data());
+}
 
 std::string Guest::own(const std::string& path) const {
   return "/local/domain/" + std::to_string(domid_) + path.substr(1);
@@ -115,13 +119,14 @@ bool Guest::step() {
   bool event = false;
   if (!unsent_.empty()) {
     const std::size_t count = std::min(unsent_.size(), 1 + shared_.random.below(chunk));
+    const std::uint32_t before = ring_page().req_prod;
     const auto written = ring_.requests.write(std::span{unsent_}.first(count));
     if (!written) {
       complain("the request ring's indexes are broken");
       return false;
     }
     unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(*written));
-    event = *written > 0;
+    event = *written > 0 && ring_page().req_cons == before;
   }
   Bytes bytes(1 + shared_.random.below(chunk));
   const auto read = ring_.responses.peek(bytes);
@@ -130,9 +135,10 @@ bool Guest::step() {
     return false;
   }
   if (*read > 0) {
+    const bool full = ring_page().rsp_prod - ring_page().rsp_cons == store::kRingBytes;
     ring_.responses.consume(*read);
     decoder_.feed(std::span{bytes}.first(*read));
-    event = true;
+    event = event || full;
     while (const auto message = decoder_.next())
       receive(*message);
   }

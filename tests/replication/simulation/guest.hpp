@@ -92,7 +92,9 @@ class Guest {
   /// Bytes moved at a time, at most.
   std::size_t chunk{2000};
 
-  /// Reads and writes the ring. True if the server's port wants an event.
+  /// Reads and writes the ring. True if it sends the server an event, which it does as seldom as
+  /// Linux: for what it wrote into an empty queue (xb_write), for what it took from a full one
+  /// (xb_read).
   bool step();
   /// Everything said and everything answered.
   [[nodiscard]] bool done() const;
@@ -114,6 +116,7 @@ class Guest {
     Check check;
   };
 
+  [[nodiscard]] store::RingPage& ring_page();
   [[nodiscard]] std::string own(const std::string& path) const;
   void complain(const std::string& what) const;
   void send(MessageType type, const std::string& payload, Check check,
