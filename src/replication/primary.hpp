@@ -59,6 +59,8 @@ class Primary {
   std::uint64_t lose_requests();
   /// The domain's ring may have work. Unknown domains are ignored.
   void kick(DomId domid);
+  /// The index up to which requests have left the domain's queue; nothing for unknown domains.
+  [[nodiscard]] std::optional<std::uint32_t> consumed(DomId domid);
   /// Serves kicked domains in turn, one request each, `budget` requests in all.
   Run run(std::uint64_t budget);
 
@@ -142,6 +144,7 @@ class Primary {
   Turn hold(Link& link, const Seat& seat, std::uint32_t count);
   void find_held(Link& link, const Seat& seat);
   [[nodiscard]] static std::span<const std::byte> held(const Link& link, const Seat& seat);
+  [[nodiscard]] static std::uint32_t consumed(const Link& link, const Seat& seat);
   [[nodiscard]] static std::optional<std::uint32_t> waiting(const Link& link, const Seat& seat);
   static void peek(const Link& link, const Seat& seat, std::size_t offset,
                    std::span<std::byte> out);

@@ -121,9 +121,20 @@ std::span<const std::byte> Primary::held(const Link& one, const Seat& seat) {
                                 : std::span<const std::byte>{};
 }
 
+std::uint32_t Primary::consumed(const Link& one, const Seat& seat) {
+  return request_index(seat) + static_cast<std::uint32_t>(held(one, seat).size());
+}
+
+std::optional<std::uint32_t> Primary::consumed(DomId domid) {
+  const Link* const one = link(domid);
+  const Seat* const seat = replica_.ledger().find(domid);
+  if (one == nullptr || seat == nullptr) return std::nullopt;
+  return consumed(*one, *seat);
+}
+
 std::optional<std::uint32_t> Primary::waiting(const Link& one, const Seat& seat) {
   const auto ahead = static_cast<std::uint32_t>(held(one, seat).size());
-  const auto queued = one.ring.waiting(request_index(seat) + ahead);
+  const auto queued = one.ring.waiting(consumed(one, seat));
   if (!queued) return std::nullopt;
   return ahead + *queued;
 }
@@ -278,7 +289,7 @@ void Primary::publish(Link& one, Seat& seat, std::span<const std::byte> bytes,
 }
 
 void Primary::consume(Link& one, const Seat& seat) {
-  one.ring.set_consumed(request_index(seat) + static_cast<std::uint32_t>(held(one, seat).size()));
+  one.ring.set_consumed(consumed(one, seat));
   one.notify = true;
 }
 

@@ -1,6 +1,5 @@
 /// Fuzzes the ring page: the input overwrites parts of it between the server's turns.
 #include <algorithm>
-#include <cstring>
 
 #include "fuzz/script.hpp"
 #include "store/ring.hpp"
@@ -13,10 +12,12 @@ void run(Script script) {
   test::RingHost host{small_store()};
   store::RingPage& page = host.page();
   while (!script.done()) {
-    const std::size_t offset = (std::size_t{script.byte()} << 8U | script.byte()) % sizeof page;
+    const std::size_t offset =
+        (std::size_t{script.byte()} << 8U | script.byte()) % host.bytes().size();
     const auto bytes = script.bytes(script.byte());
-    const std::size_t count = std::min(bytes.size(), sizeof page - offset);
-    if (count > 0) std::memcpy(reinterpret_cast<std::byte*>(&page) + offset, bytes.data(), count);
+    const std::size_t count = std::min(bytes.size(), host.bytes().size() - offset);
+    std::ranges::copy(bytes.first(count),
+                      host.bytes().begin() + static_cast<std::ptrdiff_t>(offset));
     if (offset % 3 == 0) page.req_prod = page.req_cons + static_cast<std::uint32_t>(count);
     if (offset % 5 == 0) page.rsp_cons = page.rsp_prod;
     const bool was_broken = host.broken();

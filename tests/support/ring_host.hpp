@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <utility>
 
 #include "replication/memory.hpp"
@@ -26,20 +27,18 @@ class RingHost {
 
   [[nodiscard]] store::Machine& machine() { return primary_.machine(); }
   [[nodiscard]] store::ConnId socket() const { return socket_; }
+  /// All of the page, what nobody laid out included.
+  [[nodiscard]] std::span<std::byte> bytes() { return memory_.bytes(); }
   [[nodiscard]] store::RingPage& page() {
     return *reinterpret_cast<store::RingPage*>(memory_.bytes().data());
   }
   [[nodiscard]] bool broken() { return machine().broken(*machine().connection_of(kGuest)); }
   /// Do the guest's indexes claim what cannot be? The server goes by its own count of what it took.
   [[nodiscard]] bool impossible() {
-    const auto seats = primary_.replica().ledger().seats();
-    const replication::Seat& seat = seats.front();
-    const std::uint32_t taken = seat.ring.request_base + static_cast<std::uint32_t>(seat.in);
-    return page().req_prod - taken > store::kRingBytes;
+    return page().req_prod - primary_.consumed(kGuest).value() > store::kRingBytes;
   }
   void turn() {
     primary_.kick(kGuest);
-    primary_.kick_halves();
     while (primary_.run(16) == replication::Primary::Run::more) {
     }
     (void)primary_.take_effects();
@@ -50,7 +49,7 @@ class RingHost {
   }
 
  private:
-  Memory memory_{sizeof(store::RingPage)};
+  Memory memory_{4096};
   replication::Primary primary_;
   store::ConnId socket_;
 };
