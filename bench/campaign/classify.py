@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from campaign.host import Injected
+from campaign.drill import Injected
 from campaign.plan import Fault
 
 UNSEEN = "recovered unseen"
@@ -21,6 +21,7 @@ class Case:
     outage_ms: float | None = None  # longest wait of a client of dom0's that the fault fell into or came before
     reasons: list[str] = field(default_factory=list)
     incidents: list[dict] = field(default_factory=list)  # what root saw of it
+    heard: dict[str, int] = field(default_factory=dict)  # what the load saw of it, counted
 
     @property
     def detection_ms(self) -> float | None:
@@ -32,7 +33,8 @@ class Case:
                 "target": self.injected.target, "when": self.fault.when, "seed": self.fault.seed, "class": self.kind,
                 "outage_ms": self.outage_ms, "detection_ms": self.detection_ms,
                 "seen_as": [each["cause"] for each in self.incidents],
-                "repairs": [step["what"] for each in self.incidents for step in each["steps"]], "reasons": self.reasons, "refused": self.injected.refused,
+                "repairs": [step["what"] for each in self.incidents for step in each["steps"]], "reasons": self.reasons,
+                "heard": self.heard, "refused": self.injected.refused,
                 "injection": self.injected.what}
 
 

@@ -2,11 +2,11 @@
 needs to do to it and to know of it."""
 
 import json
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from campaign import drill
+from campaign.drill import SUPERVISOR_PID, Injected
 from campaign.plan import Fault
 from campaign.verdict import judge
 from ppvmm.session import Done, Hung, Lab, Session, Variant
@@ -18,7 +18,6 @@ HISTORY = "/tmp/history"
 GUESTS = ("steady",)
 GUEST_READY = "guest load began"
 GUEST_DONE = "guest load judged"
-SUPERVISOR_PID = "/run/ppvmm/root.pid"
 DOM0_CLIENTS = 6
 GUEST_CLIENTS = 3
 BOOTING = 6  # one of so many guests that come and go boots
@@ -70,51 +69,6 @@ while :; do
   usleep 100000
 done
 """
-
-
-class Lines:
-    """Whole lines of text that comes in pieces."""
-
-    def __init__(self):
-        self._rest = ""
-
-    def take(self, text: str) -> list[str]:
-        *lines, self._rest = (self._rest + text).split("\n")
-        return [line for line in lines if line.strip()]
-
-
-@dataclass
-class Injected:
-    """What `ppvmm inject` said, and what followed."""
-
-    target: str
-    what: dict = field(default_factory=dict)
-    refused: str = ""           # why it could not be done
-    served: bool = False        # every client was served again in time
-    healed: bool = True         # and root, if there is one, had all members of the store well again
-    dom0_ns: int = 0
-    xen_ns: int = 0
-
-
-def _words(fault: Fault) -> str:
-    """Arguments of `ppvmm inject`, behind the target."""
-    words = list(fault.words)
-    faults = [word for word in words if not word.startswith("--")][:2 if "kill-supervisor" in words else 1]
-    options = words[len(faults):]
-    if "kill-supervisor" in faults:
-        options += ["--supervisor", SUPERVISOR_PID]
-    return " ".join([*faults, *options, "--when", fault.when, "--seed", str(fault.seed), "--limit-ms", "3000"])
-
-
-def _injected(target: str, line: str) -> Injected:
-    """Of a line that the drill wrote."""
-    told = json.loads(line)
-    result = Injected(target, refused=told["refused"])
-    if told["injections"]:
-        result.what = told
-        result.dom0_ns, result.xen_ns = told["injections"][0]["dom0_ns"], told["injections"][0]["xen_ns"]
-        result.served, result.healed = told["served"], told["well"]
-    return result
 
 
 class Host:
@@ -182,24 +136,8 @@ class Host:
         backups = names[1:]
         targets = [backups[fault.index % len(backups)] if fault.role == "backup" and backups else names[0]
                    for fault in faults]
-        plan = "".join(f"{fault.number} {int(fault.delay_s * 1e6)} {target} {_words(fault)}\n"
-                       for fault, target in zip(faults, targets))
-        self.session.put(plan.encode(), "/tmp/drill.plan")
-        done: list[Injected] = []
-        lines = Lines()
-
-        def take(text: str) -> None:
-            for line in lines.take(text):
-                fault = faults[len(done)]
-                done.append(_injected(targets[len(done)], line))
-                if not on_fault(fault, done[-1]):
-                    # Seen before the next fault but one; what was begun is finished.
-                    threading.Thread(target=self.session.start, args=("touch /tmp/drill.stop",), daemon=True).start()
-        ended = self.session.run(f"ppvmm drill /tmp/drill.plan --served {STATUS} --stop /tmp/drill.stop "
-                                 f"--heal-ms {int(limit_s * 1000)}", (2 * limit_s + 10) * len(faults), take)
-        if not ended.ok:
-            raise Hung(f"the drill ended with {ended.code}: {ended.err.strip()[-400:]}")
-        return done
+        lines = [drill.line(fault, target) for fault, target in zip(faults, targets)]
+        return drill.run(self.session, faults, targets, lines, [STATUS], limit_s, on_fault)
 
     def obituary(self) -> str:
         """What the host itself says of a store that does not serve: empty when it says nothing."""

@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 from campaign.classify import CLASSES, ERROR, REFUSED, STOPPED, UNSEEN, WRONG, Case, classify
-from campaign.host import Host, Injected
+from campaign.drill import Injected
+from campaign.host import Host
 from campaign.plan import Fault, plan
 from campaign.subject import XENSTORE, Subject
 from ppvmm import build, packages

@@ -59,6 +59,12 @@ class Host:
         """Does the guest answer the world outside?"""
         return self.alive and self.outside.run(REACH, 60).ok
 
+    def serve_outside(self) -> None:
+        """Sees to it that servers of the loads run in the world outside; a guest there has them anyway."""
+        if self.session.variant.network == "lan":
+            for command in ("netload serve", "udpseq serve --port 7000"):
+                self.outside.start(command, 86400)
+
     def load(self, seconds: float, seed: int, web: bool = True) -> "Load":
         return Load(self, seconds, seed, web)
 

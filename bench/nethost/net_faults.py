@@ -1,6 +1,7 @@
 """Faults to network back-ends, each done from outside of what it hits: to a unikernel by `ppvmm inject`, to a card through
 its registers, to a Linux domain by what Xen and xl offer. No back-end is asked to fail."""
 
+import functools
 import json
 import re
 import subprocess
@@ -32,6 +33,7 @@ class Done:
     dom0_ns: int    # when, on dom0's monotonic clock
 
 
+@functools.cache
 def symbols() -> dict[str, int]:
     """Addresses in net_uk, by demangled name."""
     image = build.output("net_uk")
@@ -60,22 +62,50 @@ def _inject(session: Session, unit: str, words: str, seed: int) -> Done:
 
 def _poke(session: Session, what: str, *changes: tuple[int, int, int], card: str = CARD) -> Done:
     """Changes registers from dom0, behind the driver's back: (offset, bits to keep, bits to set)."""
-    bar = must(session, f"head -1 /sys/bus/pci/devices/0000:{card}/resource").split()[0]
-    words = " ".join(f"{number:#x}" for change in changes for number in change)
-    told = json.loads(must(session, f"ppvmm-domlook poke {bar} {words}"))
+    told = json.loads(must(session, _poke_command(registers(session, card), changes)))
     return Done(what, told["dom0_ns"])
 
 
+def registers(session: Session, card: str = CARD) -> str:
+    """Where a card's registers are in the host's memory."""
+    return must(session, f"head -1 /sys/bus/pci/devices/0000:{card}/resource").split()[0]
+
+
+def _poke_command(bar: str, changes) -> str:
+    return f"ppvmm-domlook poke {bar} " + " ".join(f"{number:#x}" for change in changes for number in change)
+
+
+def command_of(fault: str, unit: str, bar: str, seed: int) -> str:
+    """A command in dom0 that does one of FAULTS to a unikernel whose card is at `bar`, and says so as `ppvmm inject --json -`
+    does: for drills, which ask nothing from here."""
+    inject = f"ppvmm inject {unit} {{}} --seed {seed} --limit-ms 5000 --json -"
+    if fault == "device reset":
+        return _poke_command(bar, RESET)
+    if fault == "device stuck":
+        return _poke_command(bar, STUCK)
+    if fault == "driver code":
+        return inject.format(f"overwrite --address {address_of(DRIVER_CODE):#x}")
+    if fault == "netback code":
+        return inject.format(f"overwrite --address {address_of(NETBACK_CODE):#x}")
+    if fault == "driver data":
+        table = address_of(DRIVER_TABLE) + TABLE_HEAD
+        found = f"$(ppvmm-domlook find $(xl domid {unit}) /lab/bin/net_uk {table} | sed 's/[^0-9]*\\([0-9]*\\).*/\\1/')"
+        return inject.format(f"wild-write --address {found}")
+    raise ValueError(f"{fault!r} is no fault of a card")
+
+
+# Changes to registers: (offset, bits to keep, bits to set). QEMU 7.2 answers CTRL.RST with a new MAC address filter only, so
+# what the datasheet says that a reset clears is cleared here too.
+RESET = ((CTRL, ALL, CTRL_RST), (IMC, 0, ALL), *((offset, 0, 0) for offset in (RCTL, TCTL, TDT, TDH, RDT, RDH)))
+STUCK = ((TCTL, ALL & ~TCTL_EN, 0),)  # the transmitter is switched off
+
+
 def device_reset(session: Session, system: str, unit: str, seed: int) -> Done:
-    """QEMU 7.2 answers CTRL.RST with a new MAC address filter only, so what the datasheet says that a reset clears is
-    cleared here too."""
-    return _poke(session, "CTRL.RST, rings and masks cleared", (CTRL, ALL, CTRL_RST), (IMC, 0, ALL),
-                 *((offset, 0, 0) for offset in (RCTL, TCTL, TDT, TDH, RDT, RDH)))
+    return _poke(session, "CTRL.RST, rings and masks cleared", *RESET)
 
 
 def device_stuck(session: Session, system: str, unit: str, seed: int) -> Done:
-    """The transmitter is switched off."""
-    return _poke(session, "TCTL.EN cleared", (TCTL, ALL & ~TCTL_EN, 0))
+    return _poke(session, "TCTL.EN cleared", *STUCK)
 
 
 def driver_code(session: Session, system: str, unit: str, seed: int) -> Done:

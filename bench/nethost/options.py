@@ -43,7 +43,6 @@ def add_faults(parser: argparse.ArgumentParser) -> None:
 def add_campaign(parser: argparse.ArgumentParser) -> None:
     from campaign import options as shared
     shared.add_arguments(parser)
-    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="of load around each fault (default 3)")
     parser.add_argument("--policy", choices=POLICIES, default="fg", help="of root (default fg)")
     parser.add_argument("--virtual", action="store_true", help="as of `bench net-faults`")
     parser.add_argument("--outside", choices=OUTSIDES, help="as of `bench net-faults`")

@@ -10,13 +10,17 @@
 #include "duplex.hpp"
 #include "loads.hpp"
 #include "net_address.hpp"
+#include "served_file.hpp"
 #include "socket.hpp"
 
 namespace ppvmm::netload {
 namespace {
 
 constexpr std::uint32_t kChunk = 8192;
-constexpr int kPaceMs = 5;
+/// Longest sleep: to see the end, or a signal.
+constexpr std::uint64_t kPaceNs = 50'000'000;
+
+volatile sig_atomic_t stopped = 0;
 
 struct Sum {
   unsigned broken{};
@@ -30,17 +34,40 @@ bool over(const Duplex& end) {
   return end.state() == Duplex::State::done || end.state() == Duplex::State::broken;
 }
 
-/// One turn: waits a moment, then each connection does what it can.
-void turn(std::list<Duplex>& ends) {
+/// One turn: waits until there is something to do, then each connection does what it can.
+void turn(std::list<Duplex>& ends, bench::ServedFile& served) {
   std::vector<pollfd> waiting;
+  std::uint64_t until = now_ns() + kPaceNs;
   for (const Duplex& end : ends) {
-    if (!over(end))
-      waiting.push_back({.fd = end.fd(), .events = end.wants(now_ns()), .revents = 0});
+    if (over(end)) continue;
+    waiting.push_back({.fd = end.fd(), .events = end.wants(now_ns()), .revents = 0});
+    // One that is due already waits for room, and poll() for that.
+    if (end.due_ns() > now_ns()) until = std::min(until, end.due_ns());
   }
-  (void)poll(waiting.data(), waiting.size(), kPaceMs);
+  const std::uint64_t now = now_ns();
+  const timespec limit{.tv_sec = 0, .tv_nsec = static_cast<long>(until > now ? until - now : 0)};
+  (void)ppoll(waiting.data(), waiting.size(), &limit, nullptr);
+  std::size_t seat = 0;
   for (Duplex& end : ends) {
     if (!over(end)) end.work(now_ns());
+    served.set(seat++, end.served_ns());
   }
+}
+
+/// One line for each connection: what it came to, and when what was wrong was known.
+void print_streams(std::FILE* out, const std::list<Duplex>& ends) {
+  std::fprintf(out, " \"streams\": [");
+  const char* comma = "";
+  for (const Duplex& end : ends) {
+    const bool done = end.state() == Duplex::State::done;
+    std::fprintf(out,
+                 "%s\n  {\"done\": %s, \"broken_ns\": %llu, \"wrong_ns\": %llu, \"why\": \"%s\"}",
+                 comma, done ? "true" : "false", static_cast<unsigned long long>(end.broken_ns()),
+                 static_cast<unsigned long long>(end.wrong_ns()),
+                 done || !end.why().empty() ? end.why().c_str() : "silent until the end");
+    comma = ",";
+  }
+  std::fprintf(out, "]");
 }
 
 Sum sum_of(const std::list<Duplex>& ends) {
@@ -65,6 +92,13 @@ Sum sum_of(const std::list<Duplex>& ends) {
 int check(const Options& options) {
   signal(SIGPIPE, SIG_IGN);
   const auto peer = bench::address_of(options.to);
+  auto served = bench::ServedFile::create(options.served, options.connections);
+  if (!served) {
+    std::perror("netload: --served");
+    return 1;
+  }
+  // Whoever does not know how long it will take ends it by a signal.
+  (void)signal(SIGTERM, [](int) { stopped = 1; });
   std::list<Duplex> ends;
   for (unsigned i = 0; peer && i < options.connections; ++i) {
     const int fd = connect_to(*peer);
@@ -81,13 +115,13 @@ int check(const Options& options) {
   }
   const std::uint64_t begin = now_ns();
   const auto end = begin + static_cast<std::uint64_t>(options.seconds * 1e9);
-  while (now_ns() < end)
-    turn(ends);
+  while (now_ns() < end && stopped == 0)
+    turn(ends, *served);
   for (Duplex& each : ends)
     each.finish();
   const auto patience = now_ns() + static_cast<std::uint64_t>(options.grace * 1e9);
   while (now_ns() < patience && !std::ranges::all_of(ends, over))
-    turn(ends);
+    turn(ends, *served);
   const Sum sum = sum_of(ends);
   std::FILE* const out = options.json.empty() ? stdout : std::fopen(options.json.c_str(), "w");
   if (out == nullptr) {
@@ -96,10 +130,12 @@ int check(const Options& options) {
   }
   std::fprintf(out,
                "{\"mode\": \"check\", \"connections\": %zu, \"broken\": %u, \"wrong\": %u, "
-               "\"there_bytes\": %llu, \"back_bytes\": %llu, \"longest_silence_ms\": %.3f}\n",
+               "\"there_bytes\": %llu, \"back_bytes\": %llu, \"longest_silence_ms\": %.3f,\n",
                ends.size(), sum.broken, sum.wrong, static_cast<unsigned long long>(sum.there),
                static_cast<unsigned long long>(sum.back),
                static_cast<double>(sum.silence_ns) / 1e6);
+  print_streams(out, ends);
+  std::fprintf(out, "}\n");
   if (out != stdout) std::fclose(out);
   for (const Duplex& each : ends)
     close(each.fd());

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "pattern.hpp"
 #include "socket.hpp"
@@ -32,10 +33,15 @@ Duplex::Duplex(int fd, std::uint32_t chunk, std::uint64_t seed_out, std::uint64_
   (void)fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
 }
 
+std::uint64_t Duplex::due_ns() const {
+  if (said_last_) return ~std::uint64_t{0};
+  if (finishing_ || rate_ == 0) return 0;
+  // Rounded up: whoever wakes up then finds it due.
+  return begin_ns_ + (chunks_out_ * out_.size() * kSecondNs + rate_ - 1) / rate_;
+}
+
 bool Duplex::due(std::uint64_t now_ns) const {
-  if (said_last_) return false;
-  if (finishing_ || rate_ == 0) return true;
-  return chunks_out_ * out_.size() <= (now_ns - begin_ns_) * rate_ / kSecondNs;
+  return due_ns() <= now_ns;
 }
 
 short Duplex::wants(std::uint64_t now_ns) const {
@@ -58,7 +64,11 @@ void Duplex::settle() {
 void Duplex::write_some(std::uint64_t now_ns) {
   while (out_at_ < out_.size() || due(now_ns)) {
     if (out_at_ == out_.size()) {
-      ChunkHeader header{.kind = ChunkHeader::kData, .reserved = 0, .number = chunks_out_};
+      const bool wrong = receipt_.first_wrong != Receipt::kNone;
+      ChunkHeader header{.kind = ChunkHeader::kData,
+                         .heard = static_cast<std::uint32_t>(chunks_in_ % ChunkHeader::kWrong) |
+                                  (wrong ? ChunkHeader::kWrong : 0),
+                         .number = chunks_out_};
       if (finishing_) {
         // The starter's last says nothing yet of what still comes; the answer to it says all.
         header.kind = ChunkHeader::kLast;
@@ -72,12 +82,13 @@ void Duplex::write_some(std::uint64_t now_ns) {
       }
       std::memcpy(out_.data(), &header, sizeof header);
       ++chunks_out_;
+      begun_ns_.push_back(now_ns);
       out_at_ = 0;
     }
     const ssize_t done =
         ::send(fd_, out_.data() + out_at_, out_.size() - out_at_, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (done < 0) {
-      if (errno != EAGAIN && errno != EINTR) state_ = State::broken;
+      if (errno != EAGAIN && errno != EINTR) break_off(std::strerror(errno), now_ns);
       return;
     }
     out_at_ += static_cast<std::size_t>(done);
@@ -89,11 +100,11 @@ void Duplex::read_some(std::uint64_t now_ns) {
   for (int turn = 0; turn < kTurns && !heard_last_; ++turn) {
     const ssize_t got = ::recv(fd_, in_.data() + in_at_, in_.size() - in_at_, MSG_DONTWAIT);
     if (got < 0) {
-      if (errno != EAGAIN && errno != EINTR) state_ = State::broken;
+      if (errno != EAGAIN && errno != EINTR) break_off(std::strerror(errno), now_ns);
       return;
     }
     if (got == 0) {
-      state_ = State::broken;  // it left without saying its last
+      break_off("the other end left without saying its last", now_ns);
       return;
     }
     longest_silence_ns_ = std::max(longest_silence_ns_, now_ns - last_ns_);
@@ -101,19 +112,44 @@ void Duplex::read_some(std::uint64_t now_ns) {
     in_at_ += static_cast<std::size_t>(got);
     if (in_at_ < in_.size()) continue;
     in_at_ = 0;
-    judge();
+    judge(now_ns);
     if (state_ == State::broken) return;
   }
 }
 
-void Duplex::judge() {
+void Duplex::break_off(std::string why, std::uint64_t now_ns) {
+  state_ = State::broken;
+  why_ = std::move(why);
+  broken_ns_ = now_ns;
+}
+
+void Duplex::wrong_at(std::uint64_t place, std::uint64_t now_ns) {
+  if (receipt_.first_wrong != Receipt::kNone) return;
+  receipt_.first_wrong = place;
+  if (wrong_ns_ == 0) wrong_ns_ = now_ns;
+}
+
+/// Takes the other end's word of how many of our chunks it has. False: that cannot be.
+bool Duplex::heard(std::uint32_t count, std::uint64_t now_ns) {
+  if ((count & ChunkHeader::kWrong) != 0 && wrong_ns_ == 0) wrong_ns_ = now_ns;
+  const std::uint64_t more =
+      (count - static_cast<std::uint32_t>(chunks_heard_)) % ChunkHeader::kWrong;
+  if (more > begun_ns_.size()) return false;
+  if (more == 0) return true;
+  served_ns_ = begun_ns_[more - 1];
+  begun_ns_.erase(begun_ns_.begin(), begun_ns_.begin() + static_cast<std::ptrdiff_t>(more));
+  chunks_heard_ += more;
+  return true;
+}
+
+void Duplex::judge(std::uint64_t now_ns) {
   ChunkHeader header;
   std::memcpy(&header, in_.data(), sizeof header);
-  if (header.number != chunks_in_ || header.reserved != 0 ||
+  if (header.number != chunks_in_ || !heard(header.heard, now_ns) ||
       (header.kind != ChunkHeader::kData && header.kind != ChunkHeader::kLast)) {
     // A header is content as well: what follows it cannot be placed any more.
-    if (receipt_.first_wrong == Receipt::kNone) receipt_.first_wrong = receipt_.bytes;
-    state_ = State::broken;
+    wrong_at(receipt_.bytes, now_ns);
+    break_off("a chunk's header is wrong", now_ns);
     return;
   }
   ++chunks_in_;
@@ -128,9 +164,7 @@ void Duplex::judge() {
   const std::span<const std::byte> body = std::span<const std::byte>(in_).subspan(sizeof header);
   const std::uint64_t place = (chunks_in_ - 1) * body.size();
   const std::size_t right = first_wrong(seed_in_, place, body);
-  if (right < body.size() && receipt_.first_wrong == Receipt::kNone) {
-    receipt_.first_wrong = place + right;
-  }
+  if (right < body.size()) wrong_at(place + right, now_ns);
   if (receipt_.first_wrong == Receipt::kNone) receipt_.bytes += body.size();
 }
 

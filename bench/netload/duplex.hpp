@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace ppvmm::netload {
@@ -13,8 +15,10 @@ namespace ppvmm::netload {
 struct ChunkHeader {
   static constexpr std::uint32_t kData = 0x6B6E6863;  // "chnk"
   static constexpr std::uint32_t kLast = 0x7473616C;  // "last"
+  static constexpr std::uint32_t kWrong = 1u << 31;
   std::uint32_t kind{};
-  std::uint32_t reserved{};
+  /// How many chunks of the other's have come, but for the highest bit; that: wrong bytes came.
+  std::uint32_t heard{};
   std::uint64_t number{};  ///< Of the chunk in its direction, from 0.
 };
 static_assert(sizeof(ChunkHeader) == 16);
@@ -55,6 +59,16 @@ class Duplex {
   /// What the other end got of ours, once it has said so.
   [[nodiscard]] const std::optional<Receipt>& theirs() const { return theirs_; }
   [[nodiscard]] std::uint64_t sent_bytes() const { return sent_pattern_; }
+  /// When the last chunk was begun of which the other end says that it came.
+  [[nodiscard]] std::uint64_t served_ns() const { return served_ns_; }
+  /// When the next chunk is due, if nothing holds it up; far away when none is.
+  [[nodiscard]] std::uint64_t due_ns() const;
+  /// Why the connection is broken, for people; empty: it is not.
+  [[nodiscard]] const std::string& why() const { return why_; }
+  /// When it was known to be broken; when wrong bytes came here, or the other end said that there
+  /// were some. 0: never.
+  [[nodiscard]] std::uint64_t broken_ns() const { return broken_ns_; }
+  [[nodiscard]] std::uint64_t wrong_ns() const { return wrong_ns_; }
   /// Between two pieces that came.
   [[nodiscard]] std::uint64_t longest_silence_ns() const { return longest_silence_ns_; }
 
@@ -62,7 +76,10 @@ class Duplex {
   [[nodiscard]] bool due(std::uint64_t now_ns) const;
   void write_some(std::uint64_t now_ns);
   void read_some(std::uint64_t now_ns);
-  void judge();
+  void judge(std::uint64_t now_ns);
+  [[nodiscard]] bool heard(std::uint32_t count, std::uint64_t now_ns);
+  void wrong_at(std::uint64_t place, std::uint64_t now_ns);
+  void break_off(std::string why, std::uint64_t now_ns);
   void settle();
 
   int fd_;
@@ -77,6 +94,9 @@ class Duplex {
   std::vector<std::byte> out_;
   std::size_t out_at_;  ///< Bytes of out_ that are sent.
   std::uint64_t chunks_out_{};
+  std::uint64_t chunks_heard_{};        ///< Of ours, by the other's word.
+  std::deque<std::uint64_t> begun_ns_;  ///< Of the chunks from there on.
+  std::uint64_t served_ns_{};
   std::uint64_t sent_pattern_{};
   std::vector<std::byte> in_;
   std::size_t in_at_{};
@@ -85,6 +105,9 @@ class Duplex {
   std::optional<Receipt> theirs_;
   std::uint64_t last_ns_{};
   std::uint64_t longest_silence_ns_{};
+  std::string why_;
+  std::uint64_t broken_ns_{};
+  std::uint64_t wrong_ns_{};
 };
 
 }  // namespace ppvmm::netload

@@ -18,6 +18,7 @@ struct Options {
   std::uint64_t seed{1};
   std::uint64_t rate{};  ///< Bytes per second, each way, of each connection. 0: no limit.
   double grace{20};      ///< Seconds after the end that an answer is waited for.
+  std::string served;    ///< File (served_file.hpp): a time for each connection.
 };
 
 /// Serves whoever comes, each in a process of its own; ends only when it cannot.

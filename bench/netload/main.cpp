@@ -55,6 +55,9 @@ int main(int argc, char** argv) {
                    "seconds after the end until a connection that says nothing counts as broken")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  checking->add_option("--served", options.served,
+                       "file that holds, for each connection all the time, when the last piece was "
+                       "begun that is known to have got there");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

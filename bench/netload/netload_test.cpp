@@ -59,12 +59,33 @@ TEST_F(Pair, BothEndsAgreeOnWhatCame) {
   EXPECT_EQ(left.theirs()->first_wrong, Receipt::kNone);
   EXPECT_EQ(left.receipt().first_wrong, Receipt::kNone);
   EXPECT_EQ(left.receipt().bytes, right.sent_bytes());
+  EXPECT_EQ(left.wrong_ns(), 0u);
+  EXPECT_EQ(left.broken_ns(), 0u);
+}
+
+TEST_F(Pair, AnEndKnowsHowFarItIsServed) {
+  Duplex left(ends_[0], 256, 1, 2, 100'000);
+  Duplex right(ends_[1], 256, 2, 1, 100'000);
+  const std::uint64_t begin = now_ns();
+  left.work(begin);
+  EXPECT_EQ(left.served_ns(), 0u) << "nobody has answered yet";
+  EXPECT_GT(left.due_ns(), begin);
+  right.work(left.due_ns());
+  left.work(left.due_ns());
+  EXPECT_GE(left.served_ns(), begin);
+  const std::uint64_t before = left.served_ns();
+  const std::uint64_t later = left.due_ns() + 1'000'000'000;
+  left.work(later);
+  EXPECT_EQ(left.served_ns(), before) << "what was sent now has not been heard";
+  right.work(later + 1);
+  left.work(later + 2);
+  EXPECT_GE(left.served_ns(), later);
 }
 
 TEST_F(Pair, OneWrongByteIsPlaced) {
   Duplex right(ends_[1], 256, 2, 1, 1);
   std::array<std::byte, 256> chunk{};
-  const ChunkHeader header{.kind = ChunkHeader::kData, .reserved = 0, .number = 0};
+  const ChunkHeader header{.kind = ChunkHeader::kData, .heard = 0, .number = 0};
   std::memcpy(chunk.data(), &header, sizeof header);
   fill_pattern(1, 0, std::span(chunk).subspan(sizeof header));
   chunk[100] ^= std::byte{1};
@@ -72,12 +93,20 @@ TEST_F(Pair, OneWrongByteIsPlaced) {
   right.work(now_ns());
   EXPECT_EQ(right.receipt().first_wrong, 100 - sizeof header);
   EXPECT_NE(right.state(), Duplex::State::broken) << "wrong bytes do not end a connection";
+  EXPECT_NE(right.wrong_ns(), 0u);
+  // The next chunk of the end that saw them says so to the other.
+  Duplex left(ends_[0], 256, 1, 2, 1);
+  right.finish();
+  right.work(now_ns());
+  left.work(now_ns());
+  left.work(now_ns());
+  EXPECT_NE(left.wrong_ns(), 0u);
 }
 
 TEST_F(Pair, AMissingPieceAndAVanishedPeerAreSeen) {
   Duplex right(ends_[1], 256, 2, 1, 1);
   std::array<std::byte, 256> chunk{};
-  const ChunkHeader header{.kind = ChunkHeader::kData, .reserved = 0, .number = 1};
+  const ChunkHeader header{.kind = ChunkHeader::kData, .heard = 0, .number = 1};
   std::memcpy(chunk.data(), &header, sizeof header);
   ASSERT_TRUE(write_all(ends_[0], chunk.data(), chunk.size()));
   right.work(now_ns());

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace {
 
 /// Nobody waits longer for a peer that says nothing at all.
 constexpr std::uint64_t kPatienceNs = 300'000'000'000;
+constexpr std::uint64_t kLookAgainNs = 1'000'000'000;
 
 /// Drains the peer's stream and answers with how many bytes came.
 void sink(int fd, std::vector<char>& piece) {
@@ -29,7 +31,12 @@ void check_one(int fd, const Order& order) {
   std::uint64_t heard = now_ns();
   while (end.state() == Duplex::State::streaming || end.state() == Duplex::State::ending) {
     pollfd waiting{.fd = fd, .events = end.wants(now_ns()), .revents = 0};
-    if (poll(&waiting, 1, 5) > 0) heard = now_ns();
+    const std::uint64_t now = now_ns();
+    // One that is due already waits for room, and poll() for that.
+    const std::uint64_t sleep =
+        end.due_ns() > now ? std::min(end.due_ns() - now, kLookAgainNs - 1) : kLookAgainNs - 1;
+    const timespec limit{.tv_sec = 0, .tv_nsec = static_cast<long>(sleep)};
+    if (ppoll(&waiting, 1, &limit, nullptr) > 0) heard = now_ns();
     if (now_ns() - heard > kPatienceNs) return;
     end.work(now_ns());
   }

@@ -3,6 +3,7 @@
 //
 // Exit code: 0 the run ended and the peer reported; 1 it did not; 2 wrong usage.
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "net_address.hpp"
+#include "served_file.hpp"
 #include "stream.hpp"
 
 namespace {
@@ -28,6 +30,8 @@ constexpr std::uint64_t kAskAgainNs = 200 * kMs;
 
 constexpr int kUsage = 2;
 
+volatile sig_atomic_t stopped = 0;
+
 struct Options {
   std::string to;
   std::string json;
@@ -37,6 +41,8 @@ struct Options {
   bool one_way{};
   std::uint32_t bin_ms{};  ///< 0: no counts over time.
   double grace{10};        ///< Seconds that the peer's report is waited for.
+  std::string served;      ///< File (served_file.hpp).
+  std::uint32_t gap_ms{};  ///< Journal: 0: none, else it holds gaps longer than this.
 };
 
 int open_socket(std::uint16_t port) {
@@ -126,6 +132,48 @@ void print_bins(std::FILE* out, std::uint32_t bin_ms, const std::vector<std::uin
   std::fprintf(out, "],\n");
 }
 
+void print_losses(std::FILE* out, const char* name, const std::vector<Journal::Loss>& losses) {
+  std::fprintf(out, "\"%s\": [", name);
+  const char* comma = "";
+  for (const Journal::Loss& each : losses) {
+    std::fprintf(
+        out, "%s{\"first\": %llu, \"last\": %llu, \"packets\": %llu, \"known_ns\": %llu}", comma,
+        static_cast<unsigned long long>(each.first), static_cast<unsigned long long>(each.last),
+        static_cast<unsigned long long>(each.lost), static_cast<unsigned long long>(each.known_ns));
+    comma = ", ";
+  }
+  std::fprintf(out, "],\n  ");
+}
+
+void print_damages(std::FILE* out, const char* name, const std::vector<Journal::Damage>& damages) {
+  std::fprintf(out, "\"%s\": [", name);
+  const char* comma = "";
+  for (const Journal::Damage& each : damages) {
+    std::fprintf(out, "%s{\"packets\": %llu, \"known_ns\": %llu}", comma,
+                 static_cast<unsigned long long>(each.packets),
+                 static_cast<unsigned long long>(each.known_ns));
+    comma = ", ";
+  }
+  std::fprintf(out, "],\n  ");
+}
+
+void print_journal(std::FILE* out, const Journal& journal) {
+  std::fprintf(out, " \"journal\": {");
+  print_losses(out, "lost_there", journal.losses_there());
+  print_losses(out, "lost_back", journal.losses_back());
+  print_damages(out, "damaged_there", journal.damages_there());
+  print_damages(out, "damaged_back", journal.damages_back());
+  std::fprintf(out, "\"gaps\": [");
+  const char* comma = "";
+  for (const Journal::Gap& each : journal.gaps()) {
+    std::fprintf(out, "%s{\"begin_ns\": %llu, \"end_ns\": %llu}", comma,
+                 static_cast<unsigned long long>(each.begin_ns),
+                 static_cast<unsigned long long>(each.end_ns));
+    comma = ", ";
+  }
+  std::fprintf(out, "]},\n");
+}
+
 int run(Options options) {
   const auto peer = address_of(options.to);
   if (!peer) return kUsage;
@@ -135,27 +183,43 @@ int run(Options options) {
   const int fd = open_socket(0);
   options.plan.run = static_cast<std::uint32_t>(now_ns()) | 1;
   Stream stream(fd, *peer, options.plan);
+  if (options.gap_ms != 0 || !options.served.empty()) {
+    stream.keep_journal(options.gap_ms == 0 ? ~std::uint64_t{0} : options.gap_ms * kMs);
+  }
+  auto served = ppvmm::bench::ServedFile::create(options.served, 1);
+  if (!served) {
+    std::perror("udpseq: --served");
+    return 1;
+  }
+  // Whoever does not know how long it will take ends it by a signal.
+  (void)signal(SIGTERM, [](int) { stopped = 1; });
   const std::uint64_t begin = now_ns();
   std::vector<std::uint64_t> bins;
   const auto take = [&](std::span<const std::byte> packet, const sockaddr_in&) {
     const std::uint64_t before = stream.counter_so_far().unique;
     stream.take(packet);
+    if (stream.journal()) served->set(0, stream.journal()->served_ns());
     if (options.bin_ms == 0 || stream.counter_so_far().unique == before) return;
     const auto bin = static_cast<std::size_t>((now_ns() - begin) / (options.bin_ms * kMs));
     if (bin >= bins.size()) bins.resize(bin + 1);
     ++bins[bin];
   };
-  while (!stream.all_sent()) {
+  while (!stream.all_sent() && stopped == 0) {
     stream.send_due();
     (void)receive(fd, stream.next_ns(), take);
   }
-  // Until the other end has sent all, or is silent.
-  const std::uint64_t all_sent = now_ns();
-  while (now_ns() < all_sent + kSettleNs ||
-         (stream.counter().any() && stream.counter().tally().unique < options.plan.count &&
-          now_ns() < stream.counter().last_ns() + kSettleNs)) {
-    (void)receive(fd, now_ns() + 20 * kMs, take);
-  }
+  const bool early = !stream.all_sent();
+  stream.stop();
+  // Until the other end has sent all, or is silent. It does not know yet of an early end.
+  const auto settle = [&] {
+    const std::uint64_t from = now_ns();
+    while (now_ns() < from + kSettleNs || (!early && stream.counter().any() &&
+                                           stream.counter().tally().unique < options.plan.count &&
+                                           now_ns() < stream.counter().last_ns() + kSettleNs)) {
+      (void)receive(fd, now_ns() + 20 * kMs, take);
+    }
+  };
+  if (!early) settle();
   const std::uint64_t patience = now_ns() + static_cast<std::uint64_t>(options.grace * 1e9);
   std::uint64_t again = 0;
   while (!stream.report() && now_ns() < patience) {
@@ -165,6 +229,7 @@ int run(Options options) {
     }
     (void)receive(fd, again, take);
   }
+  if (early) settle();
   std::FILE* const out = options.json.empty() ? stdout : std::fopen(options.json.c_str(), "w");
   if (out == nullptr) {
     std::perror("udpseq: --json");
@@ -175,6 +240,12 @@ int run(Options options) {
   // Without a report, what it certainly sent is all up to the highest number that came.
   const std::uint64_t back =
       stream.report() ? stream.report()->header.number : stream.counter().end();
+  if (options.gap_ms != 0) {
+    Journal& journal = *stream.journal();
+    if (stream.report()) journal.end_there(stream.report()->tally.unique, now_ns());
+    journal.end_back(back, now_ns());
+    print_journal(out, journal);
+  }
   if (stream.report()) {
     print_direction(out, "there", stream.sent(), stream.report()->tally, ",");
   } else {
@@ -215,6 +286,13 @@ int main(int argc, char** argv) {
   running->add_option("--grace", options.grace, "seconds that the peer's report is waited for")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  running->add_option("--served", options.served,
+                      "file that holds all the time when the last packet was sent that is known to "
+                      "have got there");
+  running
+      ->add_option("--journal-ms", options.gap_ms,
+                   "also tell when each loss was known, and silences longer than this")
+      ->check(CLI::Range(1, 60000));
   running->add_option("--json", options.json, "write the result here instead of standard output");
   try {
     app.parse(argc, argv);

@@ -62,12 +62,16 @@ void Stream::send_due() {
                    .run = plan_.run,
                    .number = sent_,
                    .rate = plan_.peer_rate,
-                   .limit = plan_.count});
+                   .limit = plan_.count,
+                   .heard = {.end = counter_.end(),
+                             .unique = counter_.tally().unique,
+                             .foreign = counter_.tally().foreign}});
     if (!send(packet_)) {
       paused_until_ns_ = now_ns() + kRoomPauseNs;
       return;
     }
     ++sent_;
+    if (journal_) journal_->sent(now_ns());
   }
 }
 
@@ -78,11 +82,14 @@ void Stream::take(std::span<const std::byte> packet) {
     case Kind::data:
       if (!intact(packet, *header)) {
         counter_.foreign();
+        if (journal_) journal_->damaged_back(now_ns());
       } else {
         counter_.arrived(header->number, now_ns());
+        if (journal_) journal_->arrived(header->number, header->heard, now_ns());
       }
       return;
     case Kind::finish:
+      stop();
       answer();
       return;
     case Kind::report:
@@ -101,7 +108,8 @@ void Stream::ask() {
                       .run = plan_.run,
                       .number = sent_,
                       .rate = 0,
-                      .limit = 0};
+                      .limit = 0,
+                      .heard = {}};
   (void)send(std::as_bytes(std::span(&header, 1)));
 }
 
@@ -111,7 +119,8 @@ void Stream::answer() {
                                  .run = plan_.run,
                                  .number = sent_,
                                  .rate = 0,
-                                 .limit = 0},
+                                 .limit = 0,
+                                 .heard = {}},
                       .tally = counter().tally()};
   (void)send(std::as_bytes(std::span(&report, 1)));
 }

@@ -39,6 +39,12 @@ class Stream {
   [[nodiscard]] const Tally& counter_so_far() const { return counter_.tally(); }
   [[nodiscard]] const Plan& plan() const { return plan_; }
 
+  /// Keeps a journal from now on. Before the first packet.
+  void keep_journal(std::uint64_t gap_ns) { journal_.emplace(gap_ns); }
+  [[nodiscard]] std::optional<Journal>& journal() { return journal_; }
+  /// Sends no further data.
+  void stop() { plan_.count = sent_; }
+
   void ask();
   void answer();
   [[nodiscard]] const std::optional<Report>& report() const { return report_; }
@@ -54,6 +60,7 @@ class Stream {
   std::uint64_t paused_until_ns_{};  ///< The system had no room for a packet.
   std::uint32_t drops_before_{};     ///< The socket is older than the run.
   Counter counter_;
+  std::optional<Journal> journal_;
   std::optional<Report> report_;
   std::vector<std::byte> packet_;
 };

@@ -111,11 +111,11 @@ void add_inject_options(CLI::App& command, InjectOptions& options);
 
 /// Many faults, one after the other, each to a system that is well.
 struct DrillOptions {
-  std::string plan;               ///< File: a line for each fault.
-  std::string served;             ///< File that the load keeps: a time for each client (drill.cpp).
-  std::string stop;               ///< File: once it is there, no more is begun.
-  std::uint32_t hold_ms{120};     ///< All must have been well for so long before the next one.
-  std::uint32_t heal_ms{20'000};  ///< Longest wait for clients, and then for all to be well.
+  std::string plan;                 ///< File: a line for each fault.
+  std::vector<std::string> served;  ///< Files that the load keeps: a time for each client.
+  std::string stop;                 ///< File: once it is there, no more is begun.
+  std::uint32_t hold_ms{120};       ///< All must have been well for so long before the next one.
+  std::uint32_t heal_ms{20'000};    ///< Longest wait for clients, and then for all to be well.
 };
 [[nodiscard]] int drill(const Common& common, const DrillOptions& options);
 

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -29,9 +30,13 @@ using std::chrono::milliseconds;
 constexpr int kPriority = 15;
 constexpr milliseconds kLookAgain{2};
 
+/// What a plan's line begins with that is no fault of ours, but a command that does one.
+constexpr const char* kCommand = "!";
+
 struct Planned {
   std::uint64_t number{};
   std::uint64_t delay_us{};
+  std::string command;  ///< For the shell, instead of `fault`.
   InjectOptions fault;
   Common common;
 };
@@ -43,8 +48,13 @@ Result<Planned> planned(const std::string& text, const Common& common) {
   if (!(line >> one.number >> one.delay_us)) {
     return refused("a plan's line begins with a number and microseconds, not: " + text);
   }
+  std::string word;
+  if (line >> word && word == kCommand) {
+    std::getline(line, one.command);
+    return one;
+  }
   std::vector<std::string> words;
-  for (std::string word; line >> word;)
+  for (; line; line >> word)
     words.insert(words.begin(), word);  // CLI11 takes them from the end
   CLI::App parser;
   add_inject_options(parser, one.fault);
@@ -84,13 +94,38 @@ bool all_served(const std::string& path, std::uint64_t time) {
   return true;
 }
 
-bool wait_served(const std::string& path, std::uint64_t time, milliseconds limit) {
+bool wait_served(const std::vector<std::string>& paths, std::uint64_t time, milliseconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
-  while (!all_served(path, time)) {
+  const auto served = [time](const std::string& path) { return all_served(path, time); };
+  while (!std::ranges::all_of(paths, served)) {
     if (std::chrono::steady_clock::now() >= end) return false;
     std::this_thread::sleep_for(kLookAgain);
   }
   return true;
+}
+
+/// Runs a command that does a fault: it prints what it did as a JSON object, as `ppvmm inject
+/// --json -` does or with at least the time, `dom0_ns`.
+Result<Injected> do_command(const std::string& command) {
+  std::FILE* const out = popen(command.c_str(), "r");
+  if (out == nullptr) return failed("run " + command);
+  std::string said;
+  std::array<char, 4096> piece{};
+  for (std::size_t got = 0; (got = std::fread(piece.data(), 1, piece.size(), out)) > 0;)
+    said.append(piece.data(), got);
+  const int code = pclose(out);
+  ordered_json told = ordered_json::parse(said, nullptr, false);
+  Injected done;
+  if (told.is_object() && told.contains("injections")) {
+    done.injections = std::move(told["injections"]);
+  } else if (told.is_object() && told.contains("dom0_ns")) {
+    done.injections.push_back(std::move(told));
+  }
+  if (code != 0 || done.injections.empty()) {
+    done.problem =
+        Failure{fmt::format("{} ended with {:#x}, saying \"{}\"", command, code, said), 0};
+  }
+  return done;
 }
 
 class Drill {
@@ -105,7 +140,7 @@ class Drill {
     ordered_json told = {{"number", one.number}, {"served", false},  {"well", true},
                          {"problem", ""},        {"refused", ""},    {"injections", nullptr},
                          {"inject_ms", 0.0},     {"served_ms", 0.0}, {"well_ms", 0.0}};
-    const auto done = inject(one);
+    const auto done = one.command.empty() ? inject(one) : do_command(one.command);
     const std::uint64_t injected = now_ns();
     told["inject_ms"] = to_ms(injected - begin);
     const auto problem = done ? done->problem : done.error();
@@ -143,8 +178,13 @@ class Drill {
     const std::uint64_t answered = now_ns();
     told["served"] = served;
     told["served_ms"] = to_ms(answered - begin);
-    const auto all = served ? wait_well(state_dir_, milliseconds(options_->hold_ms), limit)
-                            : refused("clients are not served");
+    auto all = served ? wait_well(state_dir_, milliseconds(options_->hold_ms), limit)
+                      : refused("clients are not served");
+    // What repairs meanwhile took from clients again.
+    if (all && !wait_served(options_->served, now_ns(), limit)) {
+      all = refused("all was well, but clients were not served any more");
+      told["served"] = false;
+    }
     told["well"] = all.has_value();
     told["well_ms"] = to_ms(now_ns() - answered);
     if (!all) told["problem"] = all.error().text();

@@ -112,11 +112,13 @@ int main(int argc, char** argv) {
   DrillOptions drill_options;
   sub = command(app, "drill", "Do the faults of a plan one after the other, each to a whole system",
                 [&] { return drill(common, drill_options); });
-  sub->add_option("plan", drill_options.plan,
-                  "File with lines: number, microseconds to wait, arguments of `inject`")
+  sub->add_option(
+         "plan", drill_options.plan,
+         "File with lines: number, microseconds to wait, arguments of `inject`; or `!` and "
+         "a command that does a fault and says so as `inject --json -` does")
       ->required();
   sub->add_option("--served", drill_options.served,
-                  "File that a load keeps: for each client, when what was answered last was asked")
+                  "Files that a load keeps: for each client, when what was answered last was asked")
       ->required();
   sub->add_option("--stop", drill_options.stop, "Begin no more when this file exists");
   sub->add_option("--hold-ms", drill_options.hold_ms, "How long all must be well before the next")
