@@ -86,23 +86,35 @@ std::expected<std::uint64_t, CheckpointError> Backup::checkpoint() {
   return head->sequence;
 }
 
-bool Backup::log_intact() {
-  LogTail at = checkpointed_;
-  while (at.sequence < tail_.sequence) {
-    if (read(region_, at, record_) != Found::record) return false;
-    at = after(at, record_.size());
+bool Backup::checkpoint_intact(std::uint64_t bytes) {
+  const auto newest = newest_checkpoint(region_);
+  if (!newest || newest->sequence != checkpointed_.sequence) return false;
+  if (!reader_ || reader_->checkpoint().serial != newest->serial) reader_.emplace(region_, *newest);
+  if (!reader_->step(region_, bytes)) return true;
+  const bool intact = reader_->intact();
+  reader_.reset();
+  return intact;
+}
+
+bool Backup::log_intact(std::uint64_t bytes) {
+  if (scrubbed_.sequence < checkpointed_.sequence || scrubbed_.sequence >= tail_.sequence) {
+    scrubbed_ = checkpointed_;
+  }
+  const std::uint64_t begin = scrubbed_.position;
+  while (scrubbed_.sequence < tail_.sequence && scrubbed_.position - begin < bytes) {
+    if (read(region_, scrubbed_, record_) != Found::record) {
+      scrubbed_ = checkpointed_;
+      return false;
+    }
+    scrubbed_ = after(scrubbed_, record_.size());
   }
   return true;
 }
 
-bool Backup::scrub() {
+bool Backup::scrub(std::uint64_t bytes) {
   const bool identity = region_.identity_intact();
   if (!identity) region_.write_identity();
-  const auto newest = newest_checkpoint(region_);
-  if (newest && newest->sequence == checkpointed_.sequence &&
-      body_check(region_, *newest) == newest->body_check && log_intact()) {
-    return identity;
-  }
+  if (checkpoint_intact(bytes) && log_intact(bytes)) return identity;
   // Our own state has all that the damaged pieces held.
   static_cast<void>(checkpoint());
   return false;

@@ -56,8 +56,9 @@ class Backup {
 
   /// Looks whether identity, newest checkpoint and the log behind it are still what was written,
   /// and writes anew what is needed if not. For idle times: what nobody reads may rot unseen, and a
-  /// rebirth will read these. False if something had rotted.
-  bool scrub();
+  /// rebirth will read these. Reads about `bytes` of both and goes on there the next time. False if
+  /// something had rotted.
+  bool scrub(std::uint64_t bytes);
   /// Verifies the next `nodes` nodes of the tree. False: corrupt, as step() would say.
   bool scrub_tree(std::size_t nodes) { return replica_.machine().scrub(nodes); }
 
@@ -69,7 +70,8 @@ class Backup {
  private:
   Backup(Region region, Restored restored, const CheckpointPolicy& policy);
   [[nodiscard]] bool checkpoint_due() const;
-  [[nodiscard]] bool log_intact();
+  [[nodiscard]] bool checkpoint_intact(std::uint64_t bytes);
+  [[nodiscard]] bool log_intact(std::uint64_t bytes);
   void publish_progress();
   std::expected<std::uint64_t, CheckpointError> checkpoint();
 
@@ -79,6 +81,8 @@ class Backup {
   LogTail checkpointed_;
   CheckpointPolicy policy_;
   std::vector<std::byte> record_;
+  std::optional<BodyReader> reader_;  ///< How far scrub() is in the newest checkpoint ...
+  LogTail scrubbed_{};                ///< ... and in the log behind it.
 };
 
 }  // namespace ppvmm::replication

@@ -14,6 +14,9 @@ std::uint64_t head_check(const Checkpoint& head, std::uint64_t key) {
   return store::digest(&head, sizeof head - sizeof head.check, key);
 }
 
+/// Between two signs of life.
+constexpr std::size_t kPiece = std::size_t{64} << 10;
+
 /// The head in the area that `serial` selects, if it is intact.
 std::optional<Checkpoint> head_at(const Region& region, std::uint64_t serial) {
   Checkpoint head{};
@@ -94,19 +97,22 @@ std::optional<std::uint64_t> body_bytes(const Region& region, const Checkpoint& 
   return checkpoint.ledger_bytes + checkpoint.stream_bytes;
 }
 
-std::uint64_t body_check(const Region& region, const Checkpoint& checkpoint) {
+BodyReader::BodyReader(const Region& region, const Checkpoint& checkpoint)
+    : checkpoint_{checkpoint}, check_{region.key()} {}
+
+bool BodyReader::step(const Region& region, std::uint64_t bytes) {
   std::array<std::byte, BodyCheck::kChunk> chunk;  // NOLINT: filled by read()
   const std::size_t start =
-      checkpoint_offset(region.geometry(), checkpoint.serial) + sizeof(Checkpoint);
-  const std::uint64_t size = checkpoint.ledger_bytes + checkpoint.stream_bytes;
-  BodyCheck check{region.key()};
-  for (std::uint64_t done = 0; done < size;) {
-    const auto part = std::span{chunk}.first(std::min<std::uint64_t>(chunk.size(), size - done));
-    region.memory().read(start + done, part);
-    check.add(part);
-    done += part.size();
+      checkpoint_offset(region.geometry(), checkpoint_.serial) + sizeof(Checkpoint);
+  const std::uint64_t size = checkpoint_.ledger_bytes + checkpoint_.stream_bytes;
+  const std::uint64_t end = done_ + std::min(bytes, size - done_);
+  while (done_ < end) {
+    const auto part = std::span{chunk}.first(std::min<std::uint64_t>(chunk.size(), size - done_));
+    region.memory().read(start + done_, part);
+    check_ = store::digest(part.data(), part.size(), check_);
+    done_ += part.size();
   }
-  return check.result();
+  return done_ == size;
 }
 
 std::optional<Checkpoint> newest_checkpoint(const Region& region) {
@@ -146,15 +152,20 @@ std::expected<Checkpoint, CheckpointError> write_checkpoint(Region& region, cons
   const std::size_t at = checkpoint_offset(region.geometry(), head.serial);
   region.memory().store64(at, 0);
   region.memory().write(at + sizeof head, ledger);
-  region.memory().write(at + sizeof head + ledger.size(), stream);
-
+  const store::Heartbeat heartbeat = replica.machine().heartbeat();
   BodyCheck check{region.key()};
   check.add(ledger);
-  check.add(stream);
-  head.body_check = check.result();
-  if (body_check(region, head) != head.body_check) {
-    return std::unexpected{CheckpointError::not_written};
+  for (std::size_t done = 0; done < stream.size(); done += kPiece) {
+    const auto piece = std::span{stream}.subspan(done, std::min(kPiece, stream.size() - done));
+    region.memory().write(at + sizeof head + ledger.size() + done, piece);
+    check.add(piece);
+    heartbeat();
   }
+  head.body_check = check.result();
+  BodyReader back{region, head};
+  while (!back.step(region, kPiece))
+    heartbeat();
+  if (!back.intact()) return std::unexpected{CheckpointError::not_written};
   publish_checkpoint(region, head);
   return head;
 }

@@ -24,14 +24,28 @@ enum class CheckpointError : std::uint8_t {
 
 /// The newest intact checkpoint's head.
 [[nodiscard]] std::optional<Checkpoint> newest_checkpoint(const Region& region);
-/// The check over a checkpoint's body as it lies in the region now.
-[[nodiscard]] std::uint64_t body_check(const Region& region, const Checkpoint& checkpoint);
+/// Looks whether a checkpoint's body is as it was written, in as many steps as one likes.
+class BodyReader {
+ public:
+  BodyReader(const Region& region, const Checkpoint& checkpoint);
+
+  /// Reads about `bytes` more. True: the end is reached.
+  bool step(const Region& region, std::uint64_t bytes);
+  [[nodiscard]] const Checkpoint& checkpoint() const { return checkpoint_; }
+  /// At the end: was it as the head says?
+  [[nodiscard]] bool intact() const { return check_ == checkpoint_.body_check; }
+
+ private:
+  Checkpoint checkpoint_;
+  std::uint64_t done_{};
+  std::uint64_t check_;
+};
 /// Bytes of the body, if the head's fields are possible.
 [[nodiscard]] std::optional<std::uint64_t> body_bytes(const Region& region,
                                                       const Checkpoint& checkpoint);
 
 /// Writes the state at `tail` as the next checkpoint, reads it back, and returns its head. It does
-/// not release any log.
+/// not release any log. Takes long with a large tree: the machine's heartbeat is heard meanwhile.
 [[nodiscard]] std::expected<Checkpoint, CheckpointError> write_checkpoint(Region& region,
                                                                           const LogTail& tail,
                                                                           const Replica& replica);

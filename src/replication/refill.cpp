@@ -18,6 +18,8 @@ Refill::Progress Refill::step(const Region& source, Region& target, const LogTai
     }
     case Phase::body:
       return copy_body(source, target, bytes);
+    case Phase::check:
+      return check_body(source, target, bytes);
     case Phase::log:
       return copy_log(source, target, end, bytes);
   }
@@ -35,8 +37,16 @@ Refill::Progress Refill::copy_body(const Region& source, Region& target, std::ui
     target.memory().write(start + copied_, part);
     copied_ += part.size();
   }
-  if (copied_ < size) return Progress::working;
-  if (body_check(target, head_) != head_.body_check) {
+  if (copied_ == size) {
+    reader_.emplace(target, head_);
+    phase_ = Phase::check;
+  }
+  return Progress::working;
+}
+
+Refill::Progress Refill::check_body(const Region& source, Region& target, std::uint64_t bytes) {
+  if (!reader_->step(target, std::max<std::uint64_t>(bytes, 1))) return Progress::working;
+  if (!reader_->intact()) {
     // Either the source has begun its next but one checkpoint meanwhile, or this one is damaged.
     const auto newest = newest_checkpoint(source);
     if (newest && newest->serial != head_.serial) return again();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "replication/checkpoint.hpp"
 #include "replication/log.hpp"
@@ -29,16 +30,18 @@ class Refill {
 
  private:
   Progress copy_body(const Region& source, Region& target, std::uint64_t bytes);
+  Progress check_body(const Region& source, Region& target, std::uint64_t bytes);
   Progress copy_log(const Region& source, Region& target, const LogTail& end, std::uint64_t bytes);
   Progress again() {
     restart();
     return Progress::restarted;
   }
 
-  enum class Phase : std::uint8_t { begin, body, log };
+  enum class Phase : std::uint8_t { begin, body, check, log };
   Phase phase_{Phase::begin};
   Checkpoint head_{};
   std::uint64_t copied_{};
+  std::optional<BodyReader> reader_;  ///< Of the copy.
   LogTail at_;
   std::uint64_t seen_end_{};  ///< Where the primary's log ended at the last call; 0: no call yet.
 };

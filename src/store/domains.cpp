@@ -117,6 +117,7 @@ void State::remove_subtree(std::string_view path, Cause cause) {
   walk(
       *found.node, *found.parent, std::string(path), [](const Visit&) { return true; },
       [&](const Visit& visit) {
+        heap.pulse().step();
         const bool top = &visit.node == found.node;
         fire(visit.path, top ? Reach::subtree : Reach::exact, visit.node.permissions.get(),
              visit.parent.permissions.get(), nullptr, cause);
@@ -143,6 +144,7 @@ void State::remove_nodes_of(DomId domid, std::string_view below) {
   walk(
       *found.node, *found.parent, std::string(below),
       [&](const Visit& visit) {
+        heap.pulse().step();
         const bool mine = visit.node.permissions->owner() == domid;
         if (mine && visit.path != "/") owned.push_back(visit.path);
         return !mine || visit.path == "/";

@@ -235,6 +235,10 @@ bool Machine::scrub(std::size_t nodes) {
   return false;
 }
 
+Heartbeat Machine::heartbeat() const {
+  return state_->options.heartbeat;
+}
+
 std::uint64_t Machine::tree_digest() const {
   return state_->ledger.digest();
 }

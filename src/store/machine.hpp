@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "store/heartbeat.hpp"
 #include "store/quota.hpp"
 #include "store/types.hpp"
 
@@ -66,6 +67,7 @@ struct Options {
   std::uint64_t
       memory_limit{};  ///< Bytes the whole machine may use; 0: no limit. Refusals answer ENOSPC.
   std::string version{"ppvmm"};  ///< Text in CONTROL answers.
+  Heartbeat heartbeat;           ///< Of work that takes long.
 };
 
 class Machine {
@@ -185,6 +187,8 @@ class Machine {
   /// Order-independent digest of all committed nodes (path, value, permissions): equal trees have
   /// equal digests.
   [[nodiscard]] std::uint64_t tree_digest() const;
+  /// That of the options, for work on this machine that is done elsewhere.
+  [[nodiscard]] Heartbeat heartbeat() const;
 
  private:
   explicit Machine(std::unique_ptr<State> state);

@@ -58,6 +58,7 @@ std::size_t NodeHeap::footprint(std::size_t name_length, std::size_t value_lengt
 }
 
 Node* NodeHeap::allocate(std::size_t name_length, std::size_t value_length) {
+  pulse_.step();
   bytes_ += footprint(name_length, value_length);
   void* block = ::operator new(block_size(name_length, value_length));
   Node* node = new (block) Node;
@@ -67,6 +68,7 @@ Node* NodeHeap::allocate(std::size_t name_length, std::size_t value_length) {
 }
 
 void NodeHeap::free(Node* node) {
+  pulse_.step();
   bytes_ -= footprint(node->name_length, node->value_length);
   node->~Node();
   ::operator delete(node);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "store/heartbeat.hpp"
 #include "store/permission.hpp"
 
 namespace ppvmm::store {
@@ -53,7 +54,7 @@ static_assert(sizeof(Node) == 80, "the budget for 100 000 nodes in 64 MiB counts
 /// Makes, copies, changes and frees nodes, and knows how many bytes they take.
 class NodeHeap {
  public:
-  NodeHeap() = default;
+  explicit NodeHeap(Heartbeat heartbeat = {}) : pulse_{heartbeat} {}
   NodeHeap(const NodeHeap&) = delete;
   NodeHeap& operator=(const NodeHeap&) = delete;
 
@@ -71,6 +72,9 @@ class NodeHeap {
   /// Drops one reference; frees the node and whatever only it held, however deep that goes.
   void release(Node* node);
 
+  /// To be told of each node that is made, freed, or visited in a walk over many.
+  [[nodiscard]] Pulse& pulse() const { return pulse_; }
+
   /// Bytes taken by all nodes, allocator overhead included.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   /// Bytes that a node with such a name and value takes.
@@ -82,6 +86,7 @@ class NodeHeap {
   void free(Node* node);
 
   std::size_t bytes_{};
+  mutable Pulse pulse_;  ///< Tells of work, is no part of the state.
 };
 
 /// Shared ownership of a whole tree as it was at one moment.

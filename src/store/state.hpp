@@ -60,7 +60,7 @@ struct State {
   Statistics counters;
   ScrubCursor scrub_cursor;
   PermissionTable permissions;
-  NodeHeap heap;
+  NodeHeap heap{options.heartbeat};
   DomainTable domains;
   Ledger ledger{domains};
   Tree tree{heap, &ledger};     ///< The committed nodes.

@@ -75,6 +75,7 @@ class Dumper {
         anchor, anchor, std::string(),
         [&](const Visit& visit) {
           if (visit.path.empty()) return true;
+          state_.heap.pulse().step();
           committed_node(visit.path, visit.node);
           generations.push_back(visit.node.value_generation);
           generations.push_back(visit.node.children_generation);

@@ -104,7 +104,10 @@ void Tree::erase(std::string_view path, std::uint64_t generation) {
     const Lookup found = find(path);
     walk(
         *found.node, *found.parent, std::string(path), [](const Visit&) { return true; },
-        [this](const Visit& visit) { ledger_->removed(visit.path, visit.node); });
+        [this](const Visit& visit) {
+          heap_.pulse().step();
+          ledger_->removed(visit.path, visit.node);
+        });
   }
   Node& parent = *own(parent_path(path));
   heap_.release(remove_child(heap_, parent.children, base_name(path)));

@@ -116,7 +116,7 @@ void Follower::scrub() {
   if (!backup_->scrub_tree(settings_.scrub_nodes)) {
     kernel::panic("a node of the tree is not what was stored", abi::FaultKind::corruption);
   }
-  if (!backup_->scrub()) {
+  if (!backup_->scrub(settings_.scrub_kib * 1024)) {
     kernel::log(kernel::Level::warning, "something in the region had rotted, and was written anew");
     post(Notice::rotted);
   }

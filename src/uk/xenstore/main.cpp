@@ -49,6 +49,9 @@ store::Options options_for(const Settings& settings) {
   store::Options options;
   options.memory_limit = machine_share(settings, kernel::memory::available());
   options.version = "ppvmm xenstore_uk";
+  // A large tree keeps us busy for longer than a hang may last unnoticed.
+  static const auto long_work = kernel::vitals::component("tree");
+  options.heartbeat.call = [](void*) { kernel::vitals::progress(long_work); };
   return options;
 }
 

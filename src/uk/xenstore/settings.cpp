@@ -60,6 +60,7 @@ std::expected<Settings, std::string_view> Settings::parse(std::string_view line)
   if (!valid(geometry)) return std::unexpected("log_kib= area_kib= slots=");
   settings.scrub_ms = find_number(line, "scrub_ms").value_or(settings.scrub_ms);
   settings.scrub_nodes = find_number(line, "scrub_nodes").value_or(settings.scrub_nodes);
+  settings.scrub_kib = find_number(line, "scrub_kib").value_or(settings.scrub_kib);
   if (settings.scrub_ms == 0) return std::unexpected("scrub_ms=");
   return settings;
 }

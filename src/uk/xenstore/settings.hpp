@@ -9,6 +9,7 @@
 ///                         sizes of a region, equal in all three; default 1024, 4096, 1024
 ///   scrub_ms=N            idle checks every N ms; default 10
 ///   scrub_nodes=N         nodes verified in each of them; default 104
+///   scrub_kib=N           backup: of checkpoint and log, each, read in each of them; default 64
 ///   rebuilt               primary: a domain of this id served before; starting empty is out of
 ///   question loglevel=N            0 debug, 1 info (default), 2 warnings, 3 errors
 #pragma once
@@ -36,6 +37,7 @@ struct Settings {
   replication::Geometry geometry;
   std::uint64_t scrub_ms{10};
   std::uint64_t scrub_nodes{104};
+  std::uint64_t scrub_kib{64};
 
   /// The error is the word that is missing or makes no sense.
   [[nodiscard]] static std::expected<Settings, std::string_view> parse(std::string_view line);

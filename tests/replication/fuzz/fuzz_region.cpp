@@ -73,7 +73,7 @@ void live_on(std::array<test::Memory, kBackups>& regions, test::Memory& page) {
               Backup::open(std::move(*region), {},
                            CheckpointPolicy{.min_records = 4, .nodes_per_record = 1 << 20})) {
         static_cast<void>(backup->step(1000));
-        static_cast<void>(backup->scrub());
+        static_cast<void>(backup->scrub(~0ULL));
       }
     }
   }

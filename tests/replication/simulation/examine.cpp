@@ -37,7 +37,7 @@ bool World::finish(std::size_t limit) {
   if (beyond_promise) return true;
   for (BackupHost& host : backups_) {
     // Rot that nobody has met yet is found by scrubbing.
-    if (host.backup && !host.backup->scrub()) ++rotten_checkpoints;
+    if (host.backup && !host.backup->scrub(~0ULL)) ++rotten_checkpoints;
   }
   if (!complaints_.any()) examine();
   return !complaints_.any();

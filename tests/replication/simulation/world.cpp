@@ -364,7 +364,7 @@ void World::turn_of_backup(std::size_t i) {
         return;
     }
     if (progress.checkpoint && !*progress.checkpoint) complaints_.add("a checkpoint failed");
-    if (random_.chance(2) && !host.backup->scrub()) ++rotten_checkpoints;
+    if (random_.chance(2) && !host.backup->scrub(1 + random_.below(65536))) ++rotten_checkpoints;
   });
   if (!alive) {
     kill_backup(i, loss);

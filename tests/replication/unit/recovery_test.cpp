@@ -275,8 +275,8 @@ TEST_F(RecoveryTest, ADamagedCheckpointIsNotCopied) {
   ASSERT_TRUE(second);
   EXPECT_EQ(digest(*second), digest());
   // And whoever wrote it notices.
-  EXPECT_FALSE(backups_[0]->scrub());
-  EXPECT_TRUE(backups_[0]->scrub());
+  EXPECT_FALSE(backups_[0]->scrub(~0ULL));
+  EXPECT_TRUE(backups_[0]->scrub(~0ULL));
   auto first = recovered(true, false);
   ASSERT_TRUE(first);
   EXPECT_EQ(digest(*first), digest());
