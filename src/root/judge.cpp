@@ -10,6 +10,11 @@ Health Judge::observe(const Observation& seen) {
     moved_ns_ = seen.now_ns;
     pinged_ns_ = 0;
   }
+  if (!seen.paused) {
+    paused_ns_ = 0;
+  } else if (paused_ns_ == 0) {
+    paused_ns_ = seen.now_ns;
+  }
   fresh_ = false;
   last_ = seen;
 
@@ -31,6 +36,9 @@ Health Judge::judge_running(const Observation& seen) {
   if (seen.state != abi::LifeState::ready) {
     return silence > patience_.start_ns ? Health::hung : Health::starting;
   }
+  // Xen has it at rest: it can neither move nor answer, so there is nothing to ask it. Whoever
+  // meant that for a moment has had it.
+  if (paused_ns_ != 0 && seen.now_ns - paused_ns_ > patience_.answer_ns / 2) return Health::hung;
   if (seen.ping != seen.pong) {
     if (pinged_ns_ == 0) {
       pinged_ns_ = seen.now_ns;
@@ -38,7 +46,7 @@ Health Judge::judge_running(const Observation& seen) {
     }
     return had_its_time(seen) ? Health::hung : Health::working;
   }
-  const bool should_move = seen.waiting != 0 || !seen.asleep || seen.pending || seen.paused;
+  const bool should_move = seen.waiting != 0 || !seen.asleep || seen.pending;
   const std::uint64_t allowed = should_move ? patience_.silence_ns : patience_.idle_ns;
   return silence > allowed ? Health::silent : Health::working;
 }
@@ -49,7 +57,7 @@ bool Judge::had_its_time(const Observation& seen) const {
   constexpr std::uint64_t kStarved = 20;
   const std::uint64_t waited = seen.now_ns - pinged_ns_;
   if (waited <= patience_.answer_ns) return false;
-  if (!seen.cpu_ns || seen.paused || seen.blocked) return true;
+  if (!seen.cpu_ns || seen.blocked) return true;
   return *seen.cpu_ns - pinged_cpu_ns_ >= patience_.answer_ns / 2 ||
          waited > kStarved * patience_.answer_ns;
 }

@@ -91,6 +91,7 @@ class Judge {
   bool fresh_{true};
   Observation last_{};
   std::uint64_t moved_ns_{};   ///< When progress was last seen.
+  std::uint64_t paused_ns_{};  ///< Since when it has been seen paused; 0: it is not.
   std::uint64_t pinged_ns_{};  ///< When the open ping was first seen; 0: none open.
   std::uint64_t pinged_cpu_ns_{};
 };

@@ -8,11 +8,11 @@ namespace {
 constexpr std::uint64_t kMs = 1'000'000;
 constexpr std::uint64_t kSecond = 1000 * kMs;
 
-/// A hang is to be known after 20 ms: a third of it is silence, half of it the time for an answer,
-/// and the rest is how seldom root looks. One that sleeps with nothing to do is asked four times a
+/// A hang is to be known after 20 ms: a third of it is silence, a third the time for an answer, and
+/// the rest is how seldom root looks. One that sleeps with nothing to do is asked four times a
 /// second.
 constexpr Patience kPatience{
-    .start_ns = 2 * kSecond, .silence_ns = 6 * kMs, .idle_ns = 250 * kMs, .answer_ns = 10 * kMs};
+    .start_ns = 2 * kSecond, .silence_ns = 6 * kMs, .idle_ns = 250 * kMs, .answer_ns = 6 * kMs};
 
 /// Enough for somebody who injects faults all day; one that fails this often without help is
 /// broken.

@@ -73,6 +73,29 @@ TEST(Judge, SleepingWithWorkWaitingIsSilence) {
   EXPECT_EQ(judge.observe(asleep), Health::silent);
 }
 
+TEST(Judge, OneThatXenHasAtRestIsNotAskedButSoonCalledHung) {
+  Judge judge(kPatience);
+  static_cast<void>(judge.observe(ready_at(0, 1)));
+  Observation paused = ready_at(5, 1);
+  paused.asleep = paused.paused = true;
+  EXPECT_EQ(judge.observe(paused), Health::working);
+  paused.now_ns = 30;
+  EXPECT_EQ(judge.observe(paused), Health::working);
+  paused.now_ns = 31;
+  EXPECT_EQ(judge.observe(paused), Health::hung);
+}
+
+TEST(Judge, AShortPauseIsNoHang) {
+  Judge judge(kPatience);
+  static_cast<void>(judge.observe(ready_at(0, 1)));
+  for (std::uint64_t now = 5; now < 100; now += 20) {
+    Observation seen = ready_at(now, 1);
+    seen.asleep = true;
+    seen.paused = now % 40 == 5;
+    EXPECT_EQ(judge.observe(seen), Health::working) << now;
+  }
+}
+
 TEST(Judge, StartingMustEnd) {
   Judge judge(kPatience);
   Observation seen = ready_at(0, 0);
