@@ -249,7 +249,8 @@ TEST(MemoryLimit, RefusesWhatWouldGrowAndLogsIt) {
 
 // A guest that keeps a transaction open pins the nodes of its snapshot.
 TEST(MemoryLimit, GuestsTransactionsYieldBeforeWorkIsRefused) {
-  World world(store::Options{.quotas = {}, .memory_limit = 1'000'000, .version = "test"});
+  World world(
+      store::Options{.quotas = {}, .memory_limit = 1'000'000, .version = "test", .heartbeat = {}});
   MachineClient guest = world.create_guest(5);
   for (int i = 0; i < 250; ++i) {
     ASSERT_EQ(world.dom0.write("/n" + std::to_string(i), std::string(1000, 'v')), kOk);
