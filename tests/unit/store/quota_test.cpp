@@ -229,7 +229,8 @@ TEST_F(QuotaTest, LimitsCanBeAskedAndSetWhileRunning) {
 }
 
 TEST(MemoryLimit, RefusesWhatWouldGrowAndLogsIt) {
-  World world(store::Options{.quotas = {}, .memory_limit = 1'000'000, .version = "test"});
+  World world(
+      store::Options{.quotas = {}, .memory_limit = 1'000'000, .version = "test", .heartbeat = {}});
   Result last = kOk;
   int written = 0;
   while ((last = world.dom0.write("/n" + std::to_string(written), std::string(1000, 'v')))) {
