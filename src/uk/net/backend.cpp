@@ -43,7 +43,7 @@ std::size_t Backend::adopt() {
     if (!connection) continue;
     ++adopted;
     auto& device = devices_.emplace_back(std::make_unique<VifDevice>(
-        *plumbing_, *store_, policy_, connection->domid(), connection->handle()));
+        *plumbing_, *store_, policy_, gate_, connection->domid(), connection->handle()));
     device->inherit(std::move(connection));
   }
   Connection::release_orphans(plumbing_->records());
@@ -71,6 +71,7 @@ Task<> Backend::follow() {
       seen(*domid, *handle);
     } else {
       co_await scan();
+      first_look_.give_back();
     }
   }
 }
@@ -107,7 +108,8 @@ void Backend::seen(std::uint16_t domid, std::uint16_t handle) {
     known->poke();
     return;
   }
-  devices_.push_back(std::make_unique<VifDevice>(*plumbing_, *store_, policy_, domid, handle));
+  devices_.push_back(
+      std::make_unique<VifDevice>(*plumbing_, *store_, policy_, gate_, domid, handle));
 }
 
 VifDevice* Backend::find(std::uint16_t domid, std::uint16_t handle) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "uk/net/adoption_gate.hpp"
 #include "uk/net/vif_device.hpp"
 
 namespace ppvmm::netuk {
@@ -33,6 +34,8 @@ class Backend final : public OffenceListener {
   Plumbing* plumbing_;
   xenbus::Store* store_;
   Policy policy_;
+  AdoptionGate gate_;
+  AdoptionGate::Ticket first_look_{gate_};  ///< Until all directories have been listed once.
   std::vector<std::unique_ptr<VifDevice>> devices_;
   std::optional<kernel::task::TaskRoot> scanning_;
 };

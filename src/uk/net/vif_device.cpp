@@ -31,10 +31,12 @@ net::BusState bus_state(xenbus::State state) {
 }  // namespace
 
 VifDevice::VifDevice(Plumbing& plumbing, xenbus::Store& store, const Policy& policy,
-                     std::uint16_t domid, std::uint16_t handle)
+                     AdoptionGate& gate, std::uint16_t domid, std::uint16_t handle)
     : plumbing_(&plumbing),
       store_(&store),
       policy_(&policy),
+      gate_(&gate),
+      ticket_(gate),
       domid_(domid),
       handle_(handle),
       path_(path_of(domid, handle)),
@@ -66,6 +68,7 @@ Task<> VifDevice::live() {
     changed_ = false;
     const net::BusView view = co_await look();
     const net::BusStep step = handshake_.next(view, kernel::time::now());
+    if (step != net::BusStep::adopt || connection_) ticket_.give_back();
     if (step == net::BusStep::nothing) {
       if (const auto due = handshake_.wakes_at()) timer_.once(*due);
       if (connection_) co_await read_rate();
@@ -201,11 +204,14 @@ Task<bool> VifDevice::connect(bool announce) {
   auto settings = co_await read_settings();
   auto offers = co_await read_offers();
   if (!settings || !offers) {
+    ticket_.give_back();
     log(Level::warning, "vif", domid_, ".", handle_, ": its front-end offers nothing usable");
     handshake_.failed();
     co_return false;
   }
   const std::size_t queues = offers->size();
+  ticket_.give_back();
+  if (!announce) co_await gate_->pass();
   auto connection = Connection::open(*plumbing_, std::move(*settings), *offers);
   if (!connection) {
     log(Level::warning, "vif", domid_, ".", handle_, ": ", connection.error());

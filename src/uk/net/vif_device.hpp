@@ -9,6 +9,7 @@
 #include "kernel/task.hpp"
 #include "kernel/timers.hpp"
 #include "net/netback/handshake.hpp"
+#include "uk/net/adoption_gate.hpp"
 #include "uk/net/connection.hpp"
 #include "uk/net/plumbing.hpp"
 #include "xenbus/device.hpp"
@@ -24,8 +25,8 @@ struct Policy {
 class VifDevice {
  public:
   /// `path`: the back-end's directory, relative to the domain's own.
-  VifDevice(Plumbing& plumbing, xenbus::Store& store, const Policy& policy, std::uint16_t domid,
-            std::uint16_t handle);
+  VifDevice(Plumbing& plumbing, xenbus::Store& store, const Policy& policy, AdoptionGate& gate,
+            std::uint16_t domid, std::uint16_t handle);
   VifDevice(const VifDevice&) = delete;
   VifDevice& operator=(const VifDevice&) = delete;
 
@@ -63,6 +64,8 @@ class VifDevice {
   Plumbing* plumbing_;
   xenbus::Store* store_;
   const Policy* policy_;
+  AdoptionGate* gate_;
+  AdoptionGate::Ticket ticket_;
   std::uint16_t domid_;
   std::uint16_t handle_;
   std::string path_;
