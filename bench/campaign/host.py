@@ -144,6 +144,19 @@ class Host:
         return "; ".join(f"{each['unit']}: {each['cause']}: {each['detail']}" for each in self.incidents()
                          if each["outcome"] == "stopped")
 
+    def keep_remains(self, folder: Path) -> None:
+        """Everything that the host can still say, for people who want to know why a fault was the end of it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        units = ("Xenstore", "Xenstore-backup-0", "Xenstore-backup-1")
+        asked = {"status.json": "ppvmm status --json -", "history.json": "ppvmm history --last 0 --json -",
+                 "root.log": "tail -n 300 /var/log/xen/ppvmm-root.log", "dmesg.txt": "dmesg | tail -n 100",
+                 "tasks.txt": "for task in /proc/[0-9]*; do tr '\\0' ' ' < $task/cmdline; cat $task/wchan; echo; done",
+                 "xen.txt": "xl dmesg | tail -n 40"}
+        asked |= {f"{unit}.vitals.json": f"ppvmm vitals {unit} --json -" for unit in units}
+        for name, command in asked.items():
+            done = self.run(f"timeout 10 sh -c {shlex.quote(command)}", 20)
+            (folder / name).write_text(done.out + done.err)
+
     def finish(self) -> tuple[dict, dict | None, list[str]]:
         """Stops the load and lets it be judged: verdict of dom0's clients, of the guest's, lines of the churn."""
         self.run("touch /tmp/churn.stop")

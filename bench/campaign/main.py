@@ -95,6 +95,7 @@ def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
         host.drill(left[:arguments.per_boot], arguments.limit, on_fault)
         if here and not here[-1].injected.refused and not here[-1].injected.served:
             host.over = True
+            host.keep_remains(out / "remains")
             obituary = host.obituary()
         incidents = host.incidents()
         verdict, guest, churn = host.finish()

@@ -100,6 +100,17 @@ const Node* find_child(const Node* root, std::string_view name) {
   return nullptr;
 }
 
+bool search_intact(const Node* root, std::string_view name) {
+  const std::uint64_t prefix = name_prefix(name);
+  while (root != nullptr) {
+    if (!root->own_bytes_intact() || root->prefix != name_prefix(root->name())) return false;
+    const auto order = compare(prefix, name, *root);
+    if (order == 0) return true;
+    root = order < 0 ? root->left : root->right;
+  }
+  return true;
+}
+
 Node** own_child(NodeHeap& heap, Node*& root, std::string_view name) {
   const std::uint64_t prefix = name_prefix(name);
   Node** slot = &root;

@@ -16,6 +16,9 @@ inline constexpr std::size_t kMaxHeight = 64;
 
 /// The child called `name`, or null.
 [[nodiscard]] const Node* find_child(const Node* root, std::string_view name);
+/// Is each node that a search for `name` meets as it was stored? Only then a child that is not
+/// found is known not to be there: one bit in a name, and the search turns the wrong way.
+[[nodiscard]] bool search_intact(const Node* root, std::string_view name);
 /// The slot that holds the child called `name`, which must exist. All nodes on the way, the child
 /// included, are owned by their slots afterwards.
 [[nodiscard]] Node** own_child(NodeHeap& heap, Node*& root, std::string_view name);

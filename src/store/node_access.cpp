@@ -3,6 +3,25 @@
 #include "store/path.hpp"
 
 namespace ppvmm::store {
+namespace {
+
+/// Nothing is said to be missing before all that led there is known to be as it was stored: where
+/// the search turned, and the permissions of the nearest ancestor.
+bool absence_certain(State& state, const Request& request, std::string_view path,
+                     const Lookup& found) {
+  const Tree& tree = tree_of(state, request);
+  if (found.nearest != tree.anchor() && !found.nearest->intact()) return false;
+  Components components(path);
+  while (!components.done()) {
+    const std::string_view name = components.next();
+    if (components.consumed() > found.nearest_length) {
+      return search_intact(found.nearest->children, name);
+    }
+  }
+  return true;
+}
+
+}  // namespace
 
 std::uint8_t access_for(const Connection& client, const PermissionList& list) {
   return client.privileged() ? Access::all : access_of(list, client.domid, client.target);
@@ -55,6 +74,10 @@ std::expected<Lookup, Error> open_node(State& state, const Request& request, std
       return std::unexpected(Error::acces);
     }
     return found;
+  }
+  if (!absence_certain(state, request, path, found)) {
+    state.note_corruption(path);
+    return std::unexpected(Error::io);
   }
   // Everyone's answer depends on the absence; for the unprivileged also on which ancestor is the
   // nearest and what it allows.
