@@ -123,6 +123,7 @@ void Primary::after_event() {
           one->unsettled = 0;
           one->condemned = 0;
           one->held.clear();
+          one->given_up = false;
           one->notify = true;
           if (const auto conn = machine().connection_of(effect.domid)) one->conn = *conn;
           one->ring.reset();
@@ -140,7 +141,9 @@ void Primary::after_event() {
   // Whoever got something to send, or may be heard again, gets a turn.
   for (const store::ConnId conn : machine().take_ready()) {
     for (Link& one : links_) {
-      if (one.conn == conn) enqueue(one);
+      if (one.conn != conn) continue;
+      one.given_up = machine().broken(conn);
+      enqueue(one);
     }
   }
 }

@@ -59,6 +59,12 @@ class Primary {
   std::uint64_t lose_requests();
   /// The domain's ring may have work. Unknown domains are ignored.
   void kick(DomId domid);
+  /// kick() for every ring, now and then: a notification can get lost, and nobody sends another.
+  void kick_all();
+  /// After kick_all() and a run() that ended `idle`: was some ring passed over, or is its
+  /// connection ignored without a reason that we know? Then what we keep about it is not what we
+  /// wrote there, which nobody else would ever see: this incarnation must end.
+  [[nodiscard]] bool neglects() const;
   /// The index up to which requests have left the domain's queue; nothing for unknown domains.
   [[nodiscard]] std::optional<std::uint32_t> consumed(DomId domid);
   /// Serves kicked domains in turn, one request each, `budget` requests in all.
@@ -125,8 +131,10 @@ class Primary {
     std::uint64_t held_at{};      ///< Stream offset of the request that `held` is the beginning of.
     std::vector<std::byte> held;  ///< Has left the queue; means nothing unless the seat is there.
     std::uint32_t condemned{};    ///< XENSTORE_ERROR_* to fail it with, as soon as there is log.
+    std::uint64_t round{};        ///< The newest kick_all() whose turn it had.
     bool queued{};
     bool notify{};
+    bool given_up{};  ///< The connection is broken, and we were there when that happened.
   };
   enum class Turn : std::uint8_t { done, again, log_full };
 
@@ -171,6 +179,7 @@ class Primary {
   PrimaryOptions options_;
   std::vector<Link> links_;  // ascending by domid
   std::vector<DomId> queue_;
+  std::uint64_t round_{};  ///< Calls of kick_all().
   std::vector<Settlement> settlements_;
   std::vector<store::Effect> effects_;
   std::vector<std::byte> record_;

@@ -32,7 +32,9 @@ Primary::Link& Primary::add_link(DomId domid, SharedMemory page) {
   Link& added = *links_.insert(at, Link{});
   added.domid = domid;
   added.ring = RingPort{page};
+  added.round = round_;
   if (const auto conn = machine().connection_of(domid)) added.conn = *conn;
+  added.given_up = machine().broken(added.conn);
   return added;
 }
 
@@ -56,6 +58,18 @@ void Primary::enqueue(Link& link) {
 
 void Primary::kick(DomId domid) {
   if (Link* found = link(domid)) enqueue(*found);
+}
+
+void Primary::kick_all() {
+  ++round_;
+  for (Link& one : links_)
+    enqueue(one);
+}
+
+bool Primary::neglects() const {
+  return std::ranges::any_of(links_, [this](const Link& one) {
+    return one.round != round_ || replica_.machine().broken(one.conn) != one.given_up;
+  });
 }
 
 bool Primary::adopt(DomId domid, SharedMemory page) {

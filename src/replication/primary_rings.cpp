@@ -62,6 +62,7 @@ Primary::Run Primary::run(std::uint64_t budget) {
 }
 
 Primary::Turn Primary::turn(Link& one) {
+  one.round = round_;
   Seat* seat = replica_.ledger().find(one.domid);
   if (seat == nullptr) return Turn::done;
   if (one.ring.reconnect_requested()) {
@@ -78,6 +79,7 @@ Primary::Turn Primary::fail(Link& one, std::uint32_t error) {
   const DomId domid = one.domid;
   if (!commit_fact(Event::Kind::failed, domid)) return Turn::log_full;
   if (Link* still = link(domid)) {
+    still->given_up = machine().broken(still->conn);
     still->ring.report(error);
     still->notify = true;
   }
@@ -209,6 +211,7 @@ Primary::Turn Primary::take_logged(Link& one, Event& event) {
   Seat* seat = replica_.ledger().find(domid);
   if (*taken == 0 || still == nullptr || seat == nullptr) return Turn::done;
   if (machine().broken(still->conn)) {
+    still->given_up = true;
     still->ring.report(XENSTORE_ERROR_PROTO);
     still->notify = true;
     return Turn::done;

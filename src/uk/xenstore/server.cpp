@@ -142,12 +142,7 @@ void Server::pass() {
   kicked_ = false;
   // Seen by root if we never come to the end of this pass.
   kernel::vitals::waiting(component_, 1);
-  // A notification can get lost (the campaign's fault `lose-event`); then all of a kernel's clients
-  // wait, nobody sends another one, and nothing shows it. So every ring is looked at now and then.
-  if (pulse_is_due_) {
-    for (const auto& [domid, guest] : guests_)
-      primary_.kick(domid);
-  }
+  if (pulse_is_due_) primary_.kick_all();
   tell_time();
   report_introductions();
   const bool recheck = std::exchange(recheck_, false);
@@ -155,6 +150,9 @@ void Server::pass() {
   const auto run = primary_.run(kPassBudget);
   carry_out_effects();
   end_if_corrupt();
+  if (pulse_is_due_ && run == replication::Primary::Run::idle && primary_.neglects()) {
+    kernel::panic("a ring was passed over", abi::FaultKind::corruption);
+  }
   notify_guests();
   kernel::vitals::progress(component_);
   if (run == replication::Primary::Run::more) kicked_ = true;

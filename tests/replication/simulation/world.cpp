@@ -241,7 +241,17 @@ void World::turn_of_primary() {
   if (!primary_) return;
   bool told = false;
   if (!operate([&] { told = primary_->advance(now_ / 8); })) return;
-  if (!operate([&] { primary_->run(1 + random_.below(8)); })) return;
+  auto ended = Primary::Run::more;
+  const bool all = random_.chance(10);
+  if (!operate([&] {
+        if (all) primary_->kick_all();
+        ended = primary_->run(all ? 1000 : 1 + random_.below(8));
+      })) {
+    return;
+  }
+  if (all && ended == Primary::Run::idle && primary_->neglects()) {
+    complaints_.add("a ring was passed over");
+  }
   for (const store::Effect& effect : primary_->take_effects())
     effects_.push_back(effect);
   static_cast<void>(primary_->take_notifications());  // guests look every round
