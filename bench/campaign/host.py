@@ -2,6 +2,7 @@
 needs to do to it and to know of it."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 

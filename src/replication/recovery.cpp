@@ -16,6 +16,7 @@ struct Candidate {
   std::uint32_t configuration{};
   LogTail end;        ///< The end of its intact log.
   bool was_filled{};  ///< It held a state at some time.
+  bool executable{};  ///< It was tried, in vain.
   bool short_log{};   ///< The log ends before the end that the region promises.
 };
 
@@ -97,9 +98,12 @@ struct Replay {
   std::array<bool, kBackups> disagrees{};
 };
 
+/// What to do with a record that is intact and does not fit the state.
+enum class Misfit : std::uint8_t { refuse, cut };
+
 /// State from the candidate's checkpoint and log, up to the log's end.
 std::optional<Replay> replay(const std::array<Candidate, kBackups>& candidates, std::size_t source,
-                             const store::Options& options) {
+                             const store::Options& options, Misfit misfit) {
   const Candidate& candidate = candidates[source];
   auto restored = load_checkpoint(*candidate.region, options);
   if (!restored) return std::nullopt;
@@ -111,7 +115,10 @@ std::optional<Replay> replay(const std::array<Candidate, kBackups>& candidates, 
     auto& record = result.records[result.replayed % kSlots];
     if (read(*candidate.region, tail, record) != Found::record) break;
     const auto decoded = decode(record);
-    if (!decoded || !replica.apply(*decoded)) return std::nullopt;
+    if (!decoded || !replica.apply(*decoded)) {
+      if (misfit == Misfit::cut) return result;
+      return std::nullopt;
+    }
     static_cast<void>(replica.take_effects());
     tail = after(tail, record.size());
     ++result.replayed;
@@ -167,9 +174,10 @@ std::expected<Recovery, RecoveryError> recover(const std::array<SharedMemory, kB
         candidates[i].standing != Standing::left_out) {
       continue;
     }
-    auto attempt = replay(candidates, i, options);
+    auto attempt = replay(candidates, i, options, Misfit::refuse);
     if (!attempt) {
       candidates[i].standing = Standing::damaged;
+      candidates[i].executable = true;
       continue;
     }
     const auto against = std::count(attempt->disagrees.begin(), attempt->disagrees.end(), true);
@@ -179,17 +187,25 @@ std::expected<Recovery, RecoveryError> recover(const std::array<SharedMemory, kB
     source = i;
     if (!contradicted) break;
   }
+  // No log can be executed to its end, although it is as it was written: whoever wrote it was
+  // wrong. What came before the first record that does not fit is the best there is.
+  const bool cut = !chosen;
+  for (std::size_t at = 0; at < order.size() && !chosen; ++at) {
+    if (!candidates[order[at]].executable) continue;
+    chosen = replay(candidates, order[at], options, Misfit::cut);
+    source = order[at];
+  }
   if (!chosen) {
     return std::unexpected{was_filled ? RecoveryError::all_lost : RecoveryError::nothing_there};
   }
 
-  Recovery recovery{
-      .state = std::move(chosen->state),
-      .set = ReplicaSet{configuration},
-      .standing = {},
-      .source = source,
-      .replayed = chosen->replayed,
-      .stale = candidates[source].standing != Standing::complete || candidates[source].short_log};
+  Recovery recovery{.state = std::move(chosen->state),
+                    .set = ReplicaSet{configuration},
+                    .standing = {},
+                    .source = source,
+                    .replayed = chosen->replayed,
+                    .stale = cut || candidates[source].standing != Standing::complete ||
+                             candidates[source].short_log};
   bool smaller = false;
   for (std::size_t i = 0; i < kBackups; ++i) {
     Candidate& candidate = candidates[i];

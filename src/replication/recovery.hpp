@@ -31,8 +31,8 @@ struct Recovery {
   std::array<Standing, kBackups> standing{};
   std::size_t source{};      ///< The region that the state came from.
   std::uint64_t replayed{};  ///< Records executed behind the checkpoint.
-  /// No region that was a member at the end could be used: what was acknowledged after the last
-  /// record here is lost. To be told loudly.
+  /// No region that was a member at the end could be used to its end: what was acknowledged after
+  /// the last record here is lost. To be told loudly.
   bool stale{};
 };
 

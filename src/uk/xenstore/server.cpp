@@ -4,6 +4,7 @@
 
 #include "abi/hypercall.hpp"
 #include "kernel/console.hpp"
+#include "kernel/panic.hpp"
 #include "kernel/time.hpp"
 #include "uk/xenstore/log.hpp"
 #include "uk/xenstore/notices.hpp"

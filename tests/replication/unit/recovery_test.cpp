@@ -282,6 +282,34 @@ TEST_F(RecoveryTest, ADamagedCheckpointIsNotCopied) {
   EXPECT_EQ(digest(*first), digest());
 }
 
+TEST_F(RecoveryTest, ALogOfAPrimaryThatWasWrongIsExecutedAsFarAsItFits) {
+  ASSERT_TRUE(write("/a", "1"));
+  const std::uint64_t before = digest();
+  // It says that more of an answer has left than there ever was, and goes on.
+  LogTail tail = primary_->tail();
+  Event event;
+  event.kind = Event::Kind::tick;
+  event.now_ms = now_ms_;
+  std::vector<std::byte> record;
+  for (const std::uint32_t bytes : {5000u, 0u}) {
+    const std::vector<Settlement> settlements{{.domid = 0, .bytes = bytes}};
+    encode(kKey, tail.sequence + 1, event, settlements, record);
+    for (test::Memory& memory : memories_) {
+      auto region = Region::open(memory.shared());
+      append(*region, tail, record);
+    }
+    tail = after(tail, record.size());
+  }
+  EXPECT_EQ(backups_[0]->step(100).state, BackupState::misapplied);
+  auto recovery = recovered();
+  ASSERT_TRUE(recovery);
+  EXPECT_TRUE(recovery->stale) << "whatever it acknowledged after that is lost, and is to be told";
+  EXPECT_EQ(digest(*recovery), before);
+  EXPECT_EQ(recovery->set.members(), 0u) << "both logs must be made anew";
+  EXPECT_EQ(recovery->standing[0], Standing::damaged);
+  EXPECT_EQ(recovery->standing[1], Standing::damaged);
+}
+
 TEST_F(RecoveryTest, AnAcknowledgedRecordThatIsDamagedIsNotSilentlyLost) {
   ASSERT_TRUE(write("/a", "1"));
   const std::uint64_t position = primary_->tail().position;
