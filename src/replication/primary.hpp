@@ -75,8 +75,21 @@ class Primary {
   /// one does the request again on a state from a backup. Holds after every call that executes
   /// something, and after scrub(). Without backups there is nothing better: clients get EIO.
   [[nodiscard]] bool corrupt() const {
-    return replica_.machine().corruptions() != 0 && set_.members() != 0;
+    return (replica_.machine().corruptions() != 0 || doubt_) && set_.members() != 0;
   }
+  /// Dom0's kernel seems to have broken the protocol, where its stream of requests is at `at`. More
+  /// likely it is we who cannot read any more, and to ignore dom0 from then on, on all replicas,
+  /// would be the end of the host. So nothing has been logged, and corrupt() holds: the next life
+  /// looks again. Other domains are believed at once: they must not end our life at will.
+  struct Doubt {
+    DomId domid{};
+    std::uint64_t at{};
+
+    bool operator==(const Doubt&) const = default;
+  };
+  [[nodiscard]] std::optional<Doubt> doubt() const { return doubt_; }
+  /// What the life before doubted. If we see it as well, it is so.
+  void seen_before(const Doubt& doubt) { seen_before_ = doubt; }
   /// Verifies the next `nodes` nodes; for idle times.
   void scrub(std::size_t nodes) { static_cast<void>(machine().scrub(nodes)); }
 
@@ -145,7 +158,8 @@ class Primary {
   void enqueue(Link& link);
 
   Turn turn(Link& link);
-  Turn fail(Link& link, std::uint32_t error);
+  Turn fail(Link& link, const Seat& seat, std::uint32_t error);
+  bool doubtful(const Link& link, const Seat& seat);
   Turn take_input(Link& link, Seat& seat);
   Turn take_read(Link& link, Seat& seat, Event& event);
   Turn take_logged(Link& link, Event& event);
@@ -179,6 +193,8 @@ class Primary {
   PrimaryOptions options_;
   std::vector<Link> links_;  // ascending by domid
   std::vector<DomId> queue_;
+  std::optional<Doubt> doubt_;
+  std::optional<Doubt> seen_before_;
   std::uint64_t round_{};  ///< Calls of kick_all().
   std::vector<Settlement> settlements_;
   std::vector<store::Effect> effects_;

@@ -69,13 +69,22 @@ Primary::Turn Primary::turn(Link& one) {
     return commit_fact(Event::Kind::reconnect, one.domid) ? Turn::again : Turn::log_full;
   }
   if (machine().broken(one.conn)) return Turn::done;
-  if (one.condemned != 0) return fail(one, one.condemned);
+  if (one.condemned != 0) return fail(one, *seat, one.condemned);
   publish_logged(one, *seat);
-  if (one.condemned != 0) return fail(one, one.condemned);
+  if (one.condemned != 0) return fail(one, *seat, one.condemned);
   return take_input(one, *seat);
 }
 
-Primary::Turn Primary::fail(Link& one, std::uint32_t error) {
+bool Primary::doubtful(const Link& one, const Seat& seat) {
+  constexpr DomId kDom0 = 0;
+  const Doubt doubt{one.domid, seat.in};
+  if (one.domid != kDom0 || set_.members() == 0 || seen_before_ == doubt) return false;
+  doubt_ = doubt;
+  return true;
+}
+
+Primary::Turn Primary::fail(Link& one, const Seat& seat, std::uint32_t error) {
+  if (doubtful(one, seat)) return Turn::log_full;
   const DomId domid = one.domid;
   if (!commit_fact(Event::Kind::failed, domid)) return Turn::log_full;
   if (Link* still = link(domid)) {
@@ -89,7 +98,7 @@ Primary::Turn Primary::fail(Link& one, std::uint32_t error) {
 
 Primary::Turn Primary::take_input(Link& one, Seat& seat) {
   const auto waits = waiting(one, seat);
-  if (!waits) return fail(one, XENSTORE_ERROR_RINGIDX);
+  if (!waits) return fail(one, seat, XENSTORE_ERROR_RINGIDX);
 
   Event event;
   event.kind = Event::Kind::input;
@@ -104,6 +113,7 @@ Primary::Turn Primary::take_input(Link& one, Seat& seat) {
     peek(one, seat, 0, std::as_writable_bytes(std::span{&header, 1}));
     // A payload over the limit: the header alone tells the machine that the client is broken.
     const bool oversized = header.length > store::kPayloadMax;
+    if (oversized && doubtful(one, seat)) return Turn::log_full;
     size = sizeof header + (oversized ? 0 : header.length);
     read = is_read(header) && size <= kRingBytes;
   }
@@ -214,6 +224,7 @@ Primary::Turn Primary::take_logged(Link& one, Event& event) {
     still->given_up = true;
     still->ring.report(XENSTORE_ERROR_PROTO);
     still->notify = true;
+    set_.report({Report::Kind::connection_failed, 0, domid});
     return Turn::done;
   }
   publish_logged(*still, *seat);

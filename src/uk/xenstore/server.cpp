@@ -51,6 +51,7 @@ std::expected<void, store::IntroduceResult> Server::attach_dom0() {
 }
 
 void Server::resume_guests(bool stale) {
+  recall_doubt();
   const auto seats = primary_.replica().ledger().seats();
   const std::vector<replication::Seat> all(seats.begin(), seats.end());
   for (const replication::Seat& seat : all) {

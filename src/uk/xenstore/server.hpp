@@ -89,6 +89,7 @@ class Server {
   void pass_on_reports();
   void idle_checks();
   void compare_replicas();
+  void recall_doubt();
   void end_if_corrupt() const;
   void arm_timer(replication::Primary::Run run);
 

@@ -54,7 +54,34 @@ void Server::pass_on_reports() {
   }
 }
 
+namespace {
+
+/// What we doubted when this life ended, for the next.
+constexpr std::uint32_t kDoubtTag = 1;
+
+bool pass_on(const replication::Primary::Doubt& doubt) {
+  const abi::Survivor entry{.kind = abi::SurvivorKind::value,
+                            .domid = doubt.domid,
+                            .tag = kDoubtTag,
+                            .id = 0,
+                            .peer = 0,
+                            .where = doubt.at,
+                            .sum = 0};
+  return kernel::vitals::survivors().replace(entry) || kernel::vitals::survivors().add(entry);
+}
+
+}  // namespace
+
+void Server::recall_doubt() {
+  const auto entry = kernel::vitals::survivors().find(abi::SurvivorKind::value, kDoubtTag);
+  if (entry) primary_.seen_before({entry->domid, entry->where});
+}
+
 void Server::end_if_corrupt() const {
+  if (const auto doubt = primary_.doubt(); doubt && primary_.corrupt() && pass_on(*doubt)) {
+    kernel::panic("dom0's kernel seems to break the protocol: the next life looks again",
+                  abi::FaultKind::corruption);
+  }
   if (primary_.corrupt()) {
     kernel::panic("a node of the tree is not what was stored", abi::FaultKind::corruption);
   }

@@ -107,6 +107,32 @@ TEST_F(RecoveryTest, EachRegionAloneIsEnoughEvenIfItsBackupNeverRan) {
   }
 }
 
+TEST_F(RecoveryTest, Dom0IsIgnoredOnlyWhenTwoLivesSawItBreakTheProtocol) {
+  ASSERT_TRUE(write("/a", "1"));
+  auto bytes = test::encode(MessageType::write, next_id_++, 0, std::string("/a") + '\0' + "2");
+  store::MessageHeader header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  header.length = store::kPayloadMax + 1;
+  std::memcpy(bytes.data(), &header, sizeof header);
+  EXPECT_EQ(client_.requests.write(bytes), bytes.size());
+  primary_->kick(0);
+  EXPECT_EQ(primary_->run(100), Primary::Run::corrupt);
+  const auto doubt = primary_->doubt();
+  ASSERT_TRUE(doubt);
+  EXPECT_EQ(client_.error(), 0U);
+
+  auto recovery = recovered();
+  ASSERT_TRUE(recovery);
+  primary_.emplace(std::move(recovery->state), std::move(recovery->set),
+                   PrimaryOptions{.geometry = kSmall, .key = kKey});
+  primary_->seen_before(*doubt);
+  ASSERT_TRUE(primary_->adopt(0, page_.shared()));
+  EXPECT_EQ(primary_->run(100), Primary::Run::idle);
+  EXPECT_FALSE(primary_->doubt());
+  EXPECT_NE(client_.error(), 0U) << "it is told";
+  EXPECT_FALSE(primary_->neglects()) << "and we know why it is ignored";
+}
+
 TEST_F(RecoveryTest, RequestsLostOnPurposeStayLost) {
   ASSERT_TRUE(write("/a", "1"));
   // Two whole requests and half of a third wait when the next life begins.
@@ -362,14 +388,19 @@ TEST_F(RecoveryTest, LosingEveryCheckpointIsLoud) {
 
 TEST_F(RecoveryTest, AnOverwrittenRingFailsThatConnectionOnly) {
   ASSERT_TRUE(write("/a", "1"));
-  auto recovery = recovered();
-  ASSERT_TRUE(recovery);
   auto& page = *reinterpret_cast<store::RingPage*>(page_.bytes().data());
   page.rsp_prod += 5;
-  primary_.emplace(std::move(recovery->state), std::move(recovery->set),
-                   PrimaryOptions{.geometry = kSmall, .key = kKey});
-  EXPECT_TRUE(primary_->adopt(0, page_.shared()));
-  static_cast<void>(primary_->run(10));
+  std::optional<Primary::Doubt> doubt;
+  for (const auto expected : {Primary::Run::corrupt, Primary::Run::idle}) {
+    auto recovery = recovered();
+    ASSERT_TRUE(recovery);
+    primary_.emplace(std::move(recovery->state), std::move(recovery->set),
+                     PrimaryOptions{.geometry = kSmall, .key = kKey});
+    if (doubt) primary_->seen_before(*doubt);
+    EXPECT_TRUE(primary_->adopt(0, page_.shared()));
+    EXPECT_EQ(primary_->run(10), expected) << "it is dom0's: two lives must see it";
+    doubt = primary_->doubt();
+  }
   EXPECT_EQ(client_.error(), static_cast<std::uint32_t>(XENSTORE_ERROR_RINGIDX));
   const auto reports = primary_->take_reports();
   ASSERT_EQ(reports.size(), 1u);
