@@ -13,17 +13,17 @@ from ppvmm.session import Hung, Session
 ADDRESS = "10.77.0.13"
 MAC = "00:16:3e:00:00:0d"
 FOLDER = "/run/load"
-GAP_MS = 15
+GAP_MS = 30
 GRACE_S = 10
 FOREVER_S = 36000  # ended by a signal
 
 
 @dataclass(frozen=True)
 class Pressure:
-    """Light: what is measured is a fault, not a queue, and emulated work takes time."""
+    """Light: what is measured is a fault, not a queue, and each time that an emulated domain wakes up takes time."""
 
-    rate: int = 100       # numbered packets per second, each way
-    connections: int = 2
+    rate: int = 50        # numbered packets per second, each way
+    connections: int = 1
     tcp_rate: int = 8000  # bytes per second, each way, of each connection
     piece: int = 400      # bytes: so many times a second a stream moves
 

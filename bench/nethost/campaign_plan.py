@@ -19,7 +19,7 @@ FAULTS = [
 def draw(seed: int, number: int) -> Fault:
     dice = random.Random(f"ppvmm net campaign {seed} {number}")
     _, words, name = dice.choices(FAULTS, [weight for weight, _, _ in FAULTS])[0]
-    return Fault(number, name, list(words), "net_uk", 0, dice.choice(MOMENTS), dice.uniform(0.1, 0.8), dice.getrandbits(31))
+    return Fault(number, name, list(words), "net_uk", 0, dice.choice(MOMENTS), dice.uniform(0.02, 0.3), dice.getrandbits(31))
 
 
 def plan(seed: int, first: int, count: int) -> list[Fault]:
