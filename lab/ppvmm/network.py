@@ -2,7 +2,8 @@
 
 No root is needed: the namespace belongs to a user namespace of its own. It lives as long as its holder, a small
 process that made it and hands QEMU the taps; commands enter it with nsenter. Nothing of it is reachable from
-anywhere else, and nothing else from it.
+anywhere else, and nothing else from it. The holder is also the first process of a process namespace that commands run
+in: with it end all of them, and what they left in the background.
 """
 
 import array
@@ -39,8 +40,8 @@ class Network:
         for applet in ("ping", "ping6", "arping", "nc", "httpd", "wget"):
             (Path(self._tools.name) / applet).symlink_to(busybox)
         self._holder = subprocess.Popen(
-            ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-m", "ppvmm.network", str(theirs.fileno()),
-             str(cards)], env=dict(os.environ) | {"PYTHONPATH": str(LAB)},
+            ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", sys.executable, "-m",
+             "ppvmm.network", str(theirs.fileno()), str(cards)], env=dict(os.environ) | {"PYTHONPATH": str(LAB)},
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         theirs.close()
         self.taps: list[int] = []
@@ -67,8 +68,10 @@ class Network:
 
     def command(self, line: str) -> list[str]:
         """The arguments of a process that runs the shell command `line` in the namespace."""
-        return ["nsenter", "--preserve-credentials", "--user", "--net", "--target", str(self._holder.pid), "--",
-                "sh", "-c", line]
+        # `unshare` itself stays outside of the process namespace that it has made for its child.
+        place = f"/proc/{self._holder.pid}/ns"
+        return ["nsenter", "--preserve-credentials", f"--user={place}/user", f"--net={place}/net",
+                f"--pid={place}/pid_for_children", "--", "sh", "-c", line]
 
     def environment(self) -> dict[str, str]:
         """For such a process: busybox, the programs of lab/outside and those of the build are found."""
@@ -93,7 +96,7 @@ class Network:
         self.taps = []
 
     def close(self) -> None:
-        """Ends the holder, and with it the namespace and whatever still runs in it as background work."""
+        """Ends the holder, and with it the namespaces and whatever still runs in them."""
         self.close_taps()
         self._life.close()
         try:
@@ -133,6 +136,7 @@ def _hold(life: socket.socket, cards: int) -> None:
     life.sendmsg([READY], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", taps))] if taps else [])
     for tap in taps:
         os.close(tap)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # it is the parent of what others leave in the background
     life.recv(1)  # nothing ever comes: it ends when the other end is closed
 
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import os
+import select
 import subprocess
 import tempfile
 import types
@@ -212,9 +214,18 @@ class NetworkTest(unittest.TestCase):
                 for name in (b"lan", b"nic0", b"nic1"):
                     self.assertIn(name, said)
                 self.assertEqual(network.run("sleep 60", Path(folder), 0.2)[0], 124)
+                # What a command leaves in the background, in a session of its own, holds this pipe open.
+                os.mkfifo(Path(folder) / "left")
+                pipe = os.open(Path(folder) / "left", os.O_RDONLY | os.O_NONBLOCK)
+                code, _ = network.run("setsid sleep 600 > left 2>&1 &", Path(folder), 10)
+                self.assertEqual(code, 0)
             finally:
                 network.close()
+            self.assertTrue(select.select([pipe], [], [], 10)[0])
+            self.assertEqual(os.read(pipe, 1), b"", "the end: nobody holds it any more")
+            os.close(pipe)
             self.assertIsNotNone(network._holder.poll())
+
 
 if __name__ == "__main__":
     unittest.main()
