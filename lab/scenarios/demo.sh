@@ -1,6 +1,7 @@
 #!/bin/sh
 # What the demo shows: everything that can be done to the host's XenStore, done while a guest is created and lives.
-is() { what=$1; shift; check "$what" sh /lab/root-check.sh "$@"; }
+# shellcheck source=lab/scenarios/root.sh
+. /lab/root.sh
 # The folders /libxl and /vm are shared by all guests: libxl makes them for the first one and keeps them, empty.
 paths() { store-paths | grep -vx -e /libxl -e /vm; }
 paths > /tmp/before
@@ -51,7 +52,7 @@ check "flipped bits in the primary: one is found before it leaves" sh /tmp/rot.s
 is "and the state comes back from a backup" incident Xenstore corruption repaired
 
 # --- The supervisor itself
-kill -9 "$(cat /run/ppvmm/root.pid)"
+kill_root
 event "root killed" fault
 ppvmm inject Xenstore wild-rip --seed 5
 event "primary killed without root" fault

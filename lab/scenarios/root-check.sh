@@ -4,7 +4,7 @@
 #   repaired UNIT               the last incident of UNIT, whatever its cause, ended so
 #   well UNIT                     UNIT is ready, watched and working
 #   phase UNIT PHASE              root says that UNIT is in this phase
-#   injected UNIT FAULT           the last incident of UNIT is tied to this injected fault
+#   injected UNIT FAULT [TIMES]   so many incidents of UNIT (one) are tied to this injected fault, and ended repaired
 #   alive UNIT                    the timers of UNIT run
 #   noted UNIT CAUSE              some incident of UNIT, or something noted of it, has this cause
 #   told UNIT TEXT                the last incident of UNIT has this in its cause or detail
@@ -18,7 +18,7 @@ ask() {
   case $1 in
     incident) line=$(last "$2"); has "$line" "\"cause\": \"$3\"" && has "$line" "\"outcome\": \"$4\"" ;;
     repaired) has "$(last "$2")" '"outcome": "repaired"' ;;
-    injected) has "$(last "$2")" "\"injected\": \"$3\"" ;;
+    injected) [ "$(history | grep "\"unit\": \"$2\"" | grep "\"injected\": \"$3\"" | grep -c '"outcome": "repaired"')" -ge "${4:-1}" ] ;;
     well) line=$(status "$2"); has "$line" '"state": "ready"' && has "$line" '"phase": "watching"' && has "$line" '"health": "working"' ;;
     phase) has "$(status "$2")" "\"phase\": \"$3\"" ;;
     set) ask well "$2" && [ "$(ppvmm status | grep -c "^$2-backup-.* backup  *watching  *working")" = 2 ] ;;

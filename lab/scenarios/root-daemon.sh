@@ -2,8 +2,9 @@
 # Root supervises two test unikernels. uk-reentry moves every millisecond and checks in each life that what had to
 # survive did.
 state=/run/ppvmm
-root_up() { ppvmm-root "$@" >> /tmp/root.log 2>&1 & wait-for 20 ppvmm history; }
-is() { what=$1; shift; check "$what" sh /lab/root-check.sh "$@"; }
+# shellcheck source=lab/scenarios/root.sh
+. /lab/root.sh
+root_config=/tmp/root.toml
 refuses() { # NAME, what the message must hold, command: it fails, with that one line
   what=$1 text=$2; shift 2
   if "$@" > /tmp/refused 2>&1; then false; else true; fi
@@ -18,7 +19,7 @@ printf '[policy.often]\nbase = "xoar"\nrefresh_ms = 400\n[policy.never]\nmicrore
 check "a sound one is accepted" ppvmm-root --config /tmp/root.toml --check
 refuses "without a daemon, history says so" 'does ppvmm-root run' ppvmm history
 
-root_up --config /tmp/root.toml
+root_up
 refuses "there is one daemon for a state directory" 'another ppvmm-root' ppvmm-root --state-dir $state
 ppvmm start /lab/bin/uk-reentry --name a --memory 16 --limit-ms 20000
 ppvmm start /lab/bin/uk-reentry --name b --memory 16 --limit-ms 20000
@@ -60,7 +61,7 @@ is "root is dead: a runs on" alive a
 refuses "status says that nobody watches" 'nothing is watched' sh -c 'ppvmm status; exit 1'
 check "root is dead: a lives on in the same life" test "$(ppvmm vitals a | sed -n 's/^incarnation: //p')" = "$lives"
 ppvmm inject b destroy
-root_up --config /tmp/root.toml
+root_up
 is "adopted: a, as it was" well a
 check "adopted: a still lives in the same life" test "$(ppvmm vitals a | sed -n 's/^incarnation: //p')" = "$lives"
 is "adopted: b, whose domain was destroyed meanwhile, is built anew" alive b
@@ -70,8 +71,8 @@ for round in 1 2 3 4 5 6; do
   ppvmm inject a destroy > /dev/null || true
   ppvmm inject b wild-rip > /dev/null || true
   usleep $((round * 4000))
-  kill -9 "$(cat $state/root.pid)"
-  root_up --config /tmp/root.toml
+  kill_root
+  root_up
   is "round $round of killing root in the middle: a is well" well a
   is "round $round of killing root in the middle: b is well" well b
 done
@@ -88,7 +89,7 @@ is "a first rebuild is within its limits" alive hopeless
 ppvmm inject hopeless destroy
 is "the second is not: given up" phase hopeless "given up"
 is "given up: loudly" incident hopeless destroyed stopped
-check "given up: in the log" grep -q 'GIVEN UP: hopeless' /tmp/root.log
+check "given up: in the log" grep -q 'GIVEN UP: hopeless' "$root_log"
 check "given up: an operator can have it built again" ppvmm rebuild hopeless --limit-ms 20000
 is "and it runs" alive hopeless
 
@@ -108,5 +109,5 @@ record ppvmm "in place: from seen until ready" ms $(numbers seen_ns repaired_ns 
 # shellcheck disable=SC2046  # a list of numbers
 record ppvmm "same id: from seen until ready" ms $(numbers seen_ns repaired_ns '"what": "rebuild"')
 ppvmm history
-sendfile /tmp/root.log root.log
+sendfile "$root_log" root.log
 event "root was put to the test"

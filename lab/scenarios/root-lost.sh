@@ -1,13 +1,13 @@
 #!/bin/sh
 # What three replicas cannot hide must be said: docs/replication.md, "Faults", and docs/operations.md, "Alarms".
-is() { what=$1; shift; check "$what" sh /lab/root-check.sh "$@"; }
+# shellcheck source=lab/scenarios/root.sh
+. /lab/root.sh
 put() { xenstore-write "/worst/$1" "$2"; }
 # At once, as far as root can tell: it is dead meanwhile, else it repairs the first before the last is hit.
-root_up() { ppvmm-root --config /lab/root.toml >> /var/log/xen/ppvmm-root.log 2>&1 & }
 at_once() {
-  kill -9 "$(cat /run/ppvmm/root.pid)"
+  kill_root
   for each in Xenstore-backup-0 Xenstore-backup-1 Xenstore; do ppvmm inject "$each" "$@"; done
-  root_up
+  begin_root
 }
 cat > /tmp/holds.sh << 'END'
 [ "$(xenstore-read "/worst/$1")" = "$2" ]
@@ -36,7 +36,7 @@ put digest 3
 is "what to do: three members, and they agree" set Xenstore
 
 # With nobody to repair it, a backup that stands still is dropped as soon as its log is full. Then the others go.
-kill -9 "$(cat /run/ppvmm/root.pid)"
+kill_root
 event "root is gone, and a backup stands still"
 ppvmm inject Xenstore-backup-1 pause
 value=$(head -c 1500 /dev/zero | tr '\0' x)
@@ -49,7 +49,7 @@ check "one backup stands still: clients go on" sh /tmp/holds.sh young 1
 ppvmm inject Xenstore destroy
 ppvmm inject Xenstore-backup-0 destroy
 event "primary and the other backup are destroyed; root comes back"
-root_up
+begin_root
 is "only a dropped backup is left: its state is taken, and history says so" noted Xenstore "STALE STATE"
 is "only a dropped backup is left: three members again" set Xenstore
 check "only a dropped backup is left: what it had is there" sh /tmp/holds.sh kept 1
@@ -57,7 +57,7 @@ check "only a dropped backup is left: what it had is there" sh /tmp/holds.sh kep
 at_once destroy
 is "all three destroyed: root gives up and says why" told Xenstore "ALL REPLICAS LOST"
 is "all three destroyed: status says so" phase Xenstore "given up"
-check "all three destroyed: root's log says so" grep -q "GIVEN UP: Xenstore" /var/log/xen/ppvmm-root.log
+check "all three destroyed: root's log says so" grep -q "GIVEN UP: Xenstore" "$root_log"
 (xenstore-read /worst/kept > /tmp/answer 2>&1; echo "ended" >> /tmp/answer) &
 sleep 3
 check "all three destroyed: nobody gets an answer out of an empty store" sh -c '! grep -q . /tmp/answer'

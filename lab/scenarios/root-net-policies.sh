@@ -5,7 +5,7 @@
 # under TEXT...: root goes on with this configuration.
 under() {
   printf '%b' "$1" > /lab/root.toml
-  kill -9 "$(cat /run/ppvmm/root.pid)"
+  kill_root
   root_up
   is "root goes on" well net_uk
 }
@@ -17,7 +17,7 @@ wait-for 300 xenstore-exists "$guest/data/ready"
 event "guest up"
 
 order() { xenstore-write "/local/domain/$(xl domid net_uk)/data/order" "$1"; }
-start_counting 15
+start_counting 100
 order "damage driver"
 is "fg: the driver is replaced from inside" incident net_uk "driver died" repaired
 order ""
@@ -30,7 +30,7 @@ end_counting "fg"
 event "fg: over"
 
 under '[unit.net_uk]\npolicy = "cg"\n'
-start_counting 15
+start_counting 100
 order "damage driver"
 is "cg: the whole is entered again" incident net_uk crash repaired
 order ""
@@ -51,21 +51,20 @@ under '[policy.tfd]\nspare = "net_spare"\n[unit.net_uk]\npolicy = "tfd"\n'
 start_net net_spare 00:11.0
 is "tfd: the spare is ready" well net_spare
 check "tfd: it has the policy that names it" sh -c 'ppvmm status | grep -q "^net_spare .* tfd"'
-rm -f /tmp/count
-outside 90 'udpseq run --to 10.77.0.11:7000 --rate 100 --seconds 25 --size 400' > /tmp/count &
-counting=$!
+start_packets 100
 sleep 3
 spare=$(xl domid net_spare)
 ppvmm inject net_uk wild-rip --seed 3
 is "tfd: the failed one is built anew, to be the next spare" incident net_uk crash repaired
 check "tfd: the guest's vif is with the spare" wait-for 20 sh -c "xenstore-ls -f $guest/device/vif | grep -q 'backend-id = \"$spare\"'"
 check "tfd: and connected" wait-for 20 sh -c "xenstore-ls -f $guest/device/vif | grep -q 'state = \"4\"'"
-wait "$counting"
-cat /tmp/count
+check "tfd: the outside reaches the guest through the spare" wait-for 30 outside 5 'ping -c 1 -W 2 10.77.0.11'
+sleep 2
+end_packets
 record tfd "lost going out" packets "$(counted back lost)"
 record tfd "lost coming in" packets "$(counted there lost)"
-record tfd "longest silence going out" ms "$(counted back longest_silence_ms)"
-check "tfd: packets flow again" test "$(counted back received)" -gt 500
+record tfd "longest silence going out, by the outside's clock" ms "$(counted back longest_silence_ms)"
+check "tfd: packets came" test "$(counted back received)" -gt 100
 ppvmm inject net_spare wild-rip --seed 4
 check "tfd: back again when the other one fails" wait-for 60 sh -c "xenstore-ls -f $guest/device/vif | grep -q 'backend-id = \"$(xl domid net_uk)\"'"
 check "tfd: the outside reaches the guest" wait-for 30 outside 5 'ping -c 1 -W 2 10.77.0.11'

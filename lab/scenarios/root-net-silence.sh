@@ -12,11 +12,12 @@ xenstore-write "$left/data/go" 1
 sleep 1
 for each in 1 2 3 4 5 6; do
   ppvmm inject net_uk wild-rip --seed "$each"
-  is "crash $each: repaired in place" incident net_uk crash repaired
+  is "crash $each: repaired in place" injected net_uk wild-rip "$each"
   is "crash $each: it is well" well net_uk
 done
-for each in 7 8 9; do
-  ppvmm inject net_uk loop --seed "$each" --when running
+for each in 1 2 3; do
+  ppvmm inject net_uk loop --seed "$((6 + each))" --when running
+  is "hang $each: repaired in place" injected net_uk loop "$each"
   is "hang $each: it is well" well net_uk
 done
 wait-for 300 xenstore-exists "$left/data/done"

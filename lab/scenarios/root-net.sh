@@ -6,15 +6,10 @@ start_net net_uk 00:10.0
 event "net_uk has its card"
 net=$(xl domid net_uk)
 is "net_uk is supervised" well net_uk
-guest inside --task /lab/guest.sh --with /lab/bin/udpseq --extra 'vif = ["backend=net_uk,mac=00:16:3e:00:00:0b"]'
-guest=/local/domain/$(xl domid inside)
-outside 20 'dd if=/dev/urandom of=file bs=1M count=1 2>/dev/null; md5sum < file > sum; httpd -h . -p 10.77.0.1:80'
-xenstore-write "$guest/data/go" 1
-wait-for 300 xenstore-exists "$guest/data/ready"
-event "guest up"
+start_guest
 store-paths | grep /vif/ > /tmp/before
 
-start_counting 40
+start_counting 100
 ppvmm inject net_uk wild-rip --seed 1
 is "crashed: repaired in place" incident net_uk crash repaired
 ppvmm inject net_uk loop --seed 2 --when running
@@ -31,7 +26,7 @@ end_counting "in place"
 event "in place: over"
 check "it is still its first domain" sh -c "! ppvmm history --json - | grep -q '\"what\": \"rebuild\"'"
 
-start_counting 40
+start_counting 100
 ppvmm inject net_uk destroy
 is "destroyed: built anew under its id" incident net_uk destroyed repaired
 is "destroyed: it is well" well net_uk
@@ -45,19 +40,19 @@ end_counting "built anew"
 event "built anew: over"
 check "it has its domain id" test "$(xl domid net_uk)" = "$net"
 
-start_counting 40
-kill -9 "$(cat /run/ppvmm/root.pid)"
+start_counting 100
+kill_root
 ppvmm inject net_uk wild-rip --seed 3
 root_up
 is "root killed, then net_uk crashed: the next root repairs it" well net_uk
-kill -9 "$(cat /run/ppvmm/root.pid)"
+kill_root
 ppvmm inject net_uk destroy
 root_up
 is "root killed, then net_uk destroyed: the next root builds it anew" well net_uk
 for round in 1 2 3; do
   ppvmm inject net_uk destroy > /dev/null || true
   usleep $((round * 60000))
-  kill -9 "$(cat /run/ppvmm/root.pid)"
+  kill_root
   root_up
   is "round $round of killing root while it builds: net_uk is well" well net_uk
 done
@@ -65,7 +60,7 @@ end_counting "root killed"
 event "root killed: over"
 
 store-paths | grep /vif/ > /tmp/after
-check "XenStore says about the vif what it said before" cmp /tmp/before /tmp/after
+check "XenStore says about the vif what it said before" diff /tmp/before /tmp/after
 check "the guest's end stayed connected" sh -c "test \$(xenstore-read $guest/device/vif/0/state) = 4"
 check "status shows it" sh -c 'ppvmm status | grep -q "^net_uk .* ready .* fg"'
 check "metrics show it" sh -c 'wget -q -O - http://127.0.0.1:9476/metrics | grep -q "ppvmm_unit_up.*net_uk.* 1"'

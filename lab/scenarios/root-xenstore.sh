@@ -1,7 +1,8 @@
 #!/bin/sh
 # Faults in the three replicas of the host's XenStore while dom0 writes into it all the time. Each write that was
 # acknowledged must be there at the end.
-is() { what=$1; shift; check "$what" sh /lab/root-check.sh "$@"; }
+# shellcheck source=lab/scenarios/root.sh
+. /lab/root.sh
 all_well() {
   check "$1: three members, and nothing that was acknowledged is lost" sh /tmp/verify.sh
 }
@@ -48,9 +49,9 @@ all_well "backup destroyed"
 check "a backup is rebuilt on request" ppvmm rebuild Xenstore-backup-0 --limit-ms 30000
 all_well "backup rebuilt on request"
 
-kill -9 "$(cat /run/ppvmm/root.pid)"
+kill_root
 ppvmm inject Xenstore wild-rip --seed 4
-ppvmm-root --config /lab/root.toml >> /var/log/xen/ppvmm-root.log 2>&1 &
+begin_root
 is "root killed, then the primary crashed: the next root repairs it" incident Xenstore crash repaired
 all_well "root killed and back"
 ppvmm inject Xenstore destroy
@@ -75,5 +76,5 @@ record ppvmm "primary crash: from seen until serving" ms $(numbers seen_ns servi
 record ppvmm "primary destroyed: from seen until serving" ms $(numbers seen_ns serving_ns '"unit": "Xenstore",.*"cause": "destroyed"')
 ppvmm history
 ppvmm status --json -
-sendfile /var/log/xen/ppvmm-root.log root.log
+sendfile "$root_log" root.log
 event "the store survived everything"
