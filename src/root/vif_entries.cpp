@@ -72,6 +72,12 @@ Nodes kept_nodes(const XsClient& store, const Vif& vif) {
   return nodes;
 }
 
+/// What the front-end may send at most. libxl keeps it only if it was asked for; else it is this.
+std::string mtu_of(const XsClient& store, const Vif& vif) {
+  constexpr const char* kDefault = "1500";
+  return store.read(kept_path(vif) + "/mtu").value_or(kDefault);
+}
+
 void set(Nodes& nodes, const std::string& name, std::string value) {
   const auto found = std::ranges::find(nodes, name, &Nodes::value_type::first);
   if (found == nodes.end()) {
@@ -93,7 +99,12 @@ Result<void> restore(XsClient& store, DomId backend, const Vif& vif) {
         !set) {
       return set;
     }
-    return store.replace(back_path(backend, vif), {.owner = backend, .reader = vif.guest}, nodes);
+    // In the guest's directory, but the back-end's own: the store removed it with the dead domain.
+    const NodeRights own{.owner = backend, .reader = vif.guest};
+    const std::string mtu = front_path(vif) + "/mtu";
+    if (auto made = store.make(mtu, own); !made) return made;
+    if (auto written = store.write(mtu, mtu_of(store, vif)); !written) return written;
+    return store.replace(back_path(backend, vif), own, nodes);
   });
 }
 
@@ -117,8 +128,9 @@ Result<void> move_vif(XsClient& store, DomId from, DomId to, const Vif& old) {
     Nodes front{{"backend", back_path(to, fresh)},
                 {"backend-id", std::to_string(to)},
                 {"state", kInitialising},
-                {"handle", handle}};
-    for (const char* const name : {"mac", "mtu", "xdp-headroom", "trusted"}) {
+                {"handle", handle},
+                {"mtu", mtu_of(store, old)}};
+    for (const char* const name : {"mac", "xdp-headroom", "trusted"}) {
       if (auto value = store.read(front_path(old) + "/" + name)) front.emplace_back(name, *value);
     }
     Nodes kept = back;
