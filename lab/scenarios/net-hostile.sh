@@ -26,10 +26,9 @@ xl create -q /tmp/hostile.cfg
 check "every attack is answered as it should be" wait-for 200 grep -q '^PPVMM-TEST.*"ok":true' "$console"
 cat "$console"
 event "all attacks made"
-xl destroy hostile
-# What was going on when the last attack ended is counted to its end.
-rounds=$(xenstore-read "$left/data/rounds")
-wait-for 60 sh -c "test \$(xenstore-read $left/data/rounds) -gt $rounds"
+check "xl destroys the hostile guest without a complaint" sh -c 'xl destroy hostile 2>&1 | tee /tmp/destroyed; ! grep -q . /tmp/destroyed'
+# What was going on when the last attack ended is counted as well.
+sleep 1
 xenstore-write "$left/data/stop" 1
 check "the bystander is through" wait-for 60 xenstore-exists "$left/data/done"
 check "each vif that broke the protocol is named in the log" test "$(grep -c 'disconnected, its front-end sent' "$log")" -ge 12

@@ -31,11 +31,14 @@ BusStep Handshake::first_step(const BusView& view) const {
 
 BusStep Handshake::next(const BusView& view, std::uint64_t now_ns) const {
   wakes_at_.reset();
+  if (view.backend != BusState::closed || view.online) over_since_.reset();
   if (!view.present) return BusStep::forget;
 
   if (view.backend == BusState::closed && known_ && !connected_) {
     if (!view.online) {
-      const std::uint64_t due = closed_since_ + kClosedDwellNs;
+      // Not from when it was closed: that may be long ago, and whoever ends it looks only now.
+      if (!over_since_) over_since_ = now_ns;
+      const std::uint64_t due = *over_since_ + kClosedDwellNs;
       if (now_ns >= due) return BusStep::remove;
       wakes_at_ = due;
       return BusStep::nothing;
@@ -85,12 +88,7 @@ void Handshake::done(BusStep step, std::uint64_t now_ns) {
       connected_ = true;
       break;
     case BusStep::disconnect:
-      connected_ = false;
-      break;
     case BusStep::close:
-      connected_ = false;
-      closed_since_ = now_ns;
-      break;
     case BusStep::remove:
     case BusStep::forget:
       connected_ = false;

@@ -2,10 +2,11 @@
 /// for one vif. Pure: what XenStore says goes in, the next step comes out.
 ///
 /// libxl (tools/libs/light/libxl_device.c) makes the back-end's directory with state 1, and waits
-/// for state 2; to remove, it writes state 5 and online 0, waits for state 6, and then for the
-/// directory to vanish, which in a driver domain is the back-end's duty. In both waits it reads the
-/// state when it is told of a change, so a state that is passed through at once would never be seen
-/// by it: there is no acknowledgement. Hence the two dwells.
+/// for state 2; to remove, it writes online 0 and state 5 (if it was 6 already: only online 0),
+/// waits for state 6, and then for the directory to vanish, which in a driver domain is the
+/// back-end's duty. In both waits it reads the state when it is told of a change, so a state that
+/// is passed through at once would never be seen by it: there is no acknowledgement. Hence the two
+/// dwells.
 #pragma once
 
 #include <cstdint>
@@ -69,7 +70,7 @@ class Handshake {
   bool connected_{};  ///< Its rings are ours.
   bool refused_{};
   std::uint64_t init_wait_since_{};
-  std::uint64_t closed_since_{};
+  mutable std::optional<std::uint64_t> over_since_;  ///< First seen closed and not online.
   mutable std::optional<std::uint64_t> wakes_at_;
 };
 

@@ -136,6 +136,7 @@ TEST_F(HandshakeTest, AnHeirFinishesARemoval) {
     handshake_ = {};
     view_ = {.present = true, .backend = backend, .frontend = BusState::closed, .online = false};
     EXPECT_EQ(step(), BusStep::close);
+    EXPECT_EQ(step(), BusStep::nothing);
     now_ += Handshake::kClosedDwellNs;
     EXPECT_EQ(step(), BusStep::remove);
   }
@@ -147,8 +148,10 @@ TEST_F(HandshakeTest, TheHostileStayClosedUntilRemoved) {
   EXPECT_EQ(step(), BusStep::close);
   view_.frontend = BusState::initialising;
   EXPECT_EQ(step(), BusStep::nothing) << "no second chance";
-  view_.online = false;
   now_ += Handshake::kClosedDwellNs;
+  view_.online = false;
+  EXPECT_EQ(step(), BusStep::nothing) << "closed for long, but xl looks only now";
+  now_ = *handshake_.wakes_at();
   EXPECT_EQ(step(), BusStep::remove);
 }
 
