@@ -17,6 +17,7 @@ for each in $(seq 1 20); do
   usleep 300000
 done
 cat /tmp/reboot.txt
+xenstore-write "$left/data/enough" 1
 wait-for 120 xenstore-exists "$left/data/done"
 event "counted traffic over"
 store-paths | grep /vif/ > /tmp/after

@@ -20,5 +20,6 @@ for each in 1 2 3; do
   is "hang $each: repaired in place" injected net_uk loop "$each"
   is "hang $each: it is well" well net_uk
 done
+xenstore-write "$left/data/enough" 1
 wait-for 300 xenstore-exists "$left/data/done"
 event "counted traffic over"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # shellcheck disable=SC2016 # expanded by the shell that runs it
-# The guest that counts: numbered packets both ways while a file comes slowly over TCP.
+# The guest that counts, from data/go until data/enough: numbered packets both ways while a file comes over TCP.
 ip addr add 10.0.0.1/24 dev eth0
 ip link set eth0 up
 wait=0
@@ -14,7 +14,10 @@ udpseq run --to 10.0.0.2:7000 --rate 200 --seconds 1 > /dev/null # the switch an
  done; echo end) > /tmp/fetched &
 xenstore-write data/counting 1
 until xenstore-exists data/go; do sleep 0.1; done
-udpseq run --to 10.0.0.2:7000 --rate 200 --seconds 20 --size 400 --json /tmp/count.json
+udpseq run --to 10.0.0.2:7000 --rate 200 --seconds 3600 --size 400 --json /tmp/count.json &
+counting=$!
+until xenstore-exists data/enough; do sleep 0.1; done
+kill $counting
 touch /tmp/stop
 wait
 cat /tmp/count.json
