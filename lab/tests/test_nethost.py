@@ -147,6 +147,12 @@ class PlanTest(unittest.TestCase):
         self.assertEqual(drill.command_line(fault, "x --y").split(maxsplit=2)[0::2], ["7", "! x --y"])
         self.assertIn(f" net_uk {fault.words[0]}", drill.line(fault, "net_uk"))
 
+    def test_the_card_s_faults_are_commands(self):
+        self.assertEqual(net_faults.command_of("device stuck", "net_uk", "0xfeb00000", 1),
+                         "ppvmm-domlook poke 0xfeb00000 0x400 0xfffffffd 0x0")
+        with self.assertRaises(ValueError):
+            net_faults.command_of("vCPU stopped", "net_uk", "0xfeb00000", 1)
+
     def test_a_plan_depends_on_seed_and_number_alone(self):
         self.assertEqual(campaign_plan.plan(3, 10, 5), [campaign_plan.draw(3, number) for number in range(10, 15)])
         self.assertNotEqual(campaign_plan.plan(3, 0, 20), campaign_plan.plan(4, 0, 20))
