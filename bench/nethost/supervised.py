@@ -106,7 +106,7 @@ driver_domain = 1
   wait-for 60 xenstore-exists "/local/domain/$id/data/ready"
   while read -r name vif; do
     xl network-detach "$name" 0
-    xl network-attach "$name" "$vif"
+    xl network-attach "$name" $vif  # its words are arguments of their own
   done < /tmp/operator.vifs
   echo "repaired $(now)"
 done
