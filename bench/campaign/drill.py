@@ -13,6 +13,14 @@ SUPERVISOR_PID = "/run/ppvmm/root.pid"
 MOMENT_LIMIT_MS = 3000  # until the moment for a fault must have come
 
 
+class Interrupted(Hung):
+    """The host ended, or stood still, in the middle of its faults."""
+
+    def __init__(self, why: str, done: int):
+        super().__init__(why)
+        self.done = done  # faults before the one it ended in
+
+
 class Lines:
     """Whole lines of text that comes in pieces."""
 
@@ -88,8 +96,11 @@ def run(session: Session, faults: list[Fault], targets: list[str], plan: list[st
             if not on_fault(fault, done[-1]):
                 # Seen before the next fault but one; what was begun is finished.
                 threading.Thread(target=session.start, args=("touch /tmp/drill.stop",), daemon=True).start()
-    ended = session.run(f"ppvmm drill /tmp/drill.plan --served {' '.join(served)} --stop /tmp/drill.stop "
-                        f"--heal-ms {int(limit_s * 1000)}", (2 * limit_s + 10) * len(faults), take)
+    try:
+        ended = session.run(f"ppvmm drill /tmp/drill.plan --served {' '.join(served)} --stop /tmp/drill.stop "
+                            f"--heal-ms {int(limit_s * 1000)}", (2 * limit_s + 10) * len(faults), take)
+    except Hung as hung:
+        raise Interrupted(str(hung), len(done)) from hung
     if not ended.ok:
-        raise Hung(f"the drill ended with {ended.code}: {ended.err.strip()[-400:]}")
+        raise Interrupted(f"the drill ended with {ended.code}: {ended.err.strip()[-400:]}", len(done))
     return done

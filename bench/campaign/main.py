@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from campaign.classify import CLASSES, ERROR, REFUSED, STOPPED, UNSEEN, WRONG, Case, classify
-from campaign.drill import Injected
+from campaign.drill import Injected, Interrupted
 from campaign.host import Host
 from campaign.plan import Fault, plan
 from campaign.subject import XENSTORE, Subject
@@ -18,6 +18,7 @@ from ppvmm.session import Hung
 from ppvmm.term import UserError, say
 
 UNSEEN_SHARE = 0.99
+MOST_PROBLEMS = 5
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,6 +47,17 @@ def _describe(fault: Fault) -> str:
             f"after {fault.delay_s:.2f} s, seed {fault.seed}")
 
 
+def last_words(out: Path) -> str:
+    """Did Xen itself end? Nothing that is done to a guest may do that: then the emulator or Xen has a bug."""
+    log = out / "xen.log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    for at, line in enumerate(lines):
+        if "Panic on CPU" in line:
+            what = " ".join(each.split("] ", 1)[-1].strip() for each in lines[at + 1:at + 3])
+            return f"Xen panicked ({what}): "
+    return ""
+
+
 def boots_of(faults: list[Fault], variant: Variant, arguments, folder: Path, result: Result, boot):
     """Boots until all faults were done. A fault that the host does not survive ends its boot. `boot` does one: it adds
     its cases, and says how many of the faults that are left it did."""
@@ -60,14 +72,18 @@ def boots_of(faults: list[Fault], variant: Variant, arguments, folder: Path, res
         before = len(cases)
         try:
             done = boot(left, variant, arguments, out, result, cases, began, len(faults))
+            left = left[done:]
         except Hung as hung:
-            # Lab trouble is not a class of its own: it is a problem of this run, and the fault is left out.
-            problems.append(f"boot {boots}, from fault {left[0].number}: {str(hung)[:1500]}")
+            # Lab trouble is not a class of its own: it is a problem of this run. The fault that it came in is left out, and
+            # what was done before and could not be judged any more is done again.
+            judged = len(cases) - before
+            done = hung.done if isinstance(hung, Interrupted) else judged
+            culprit = left[min(done, len(left) - 1)]
+            problems.append(f"boot {boots}, fault {culprit.number} ({culprit.name}): {last_words(out)}{str(hung)[:1500]}")
             say(f"PROBLEM: {problems[-1].splitlines()[0]}")
-            done = len(cases) - before + 1  # those that were judged, and the one that it hung in
-            if len(problems) >= 5:
+            left = left[judged:done] + left[done + 1:]
+            if len(problems) >= MOST_PROBLEMS:
                 break
-        left = left[done:]
         with (folder / "cases.jsonl").open("a") as file:  # what an end from outside leaves of it
             file.writelines(json.dumps(case.as_dict()) + "\n" for case in cases[before:])
     return cases, problems, boots
