@@ -216,7 +216,7 @@ class MachineClient {
   // "OK" and its NUL become "".
   static Result done(Result result) {
     if (!result) return result;
-    if (*result != std::string_view("OK", 3)) return failure("an answer that is not OK");
+    if (*result != std::string_view("OK\0", 3)) return failure("an answer that is not OK");
     return kOk;
   }
   static Result trimmed(Result result) {

@@ -31,7 +31,7 @@ class Journal final : public replication::StoreObserver {
 
   /// Runs one operation. False if the domain died in it, or right after it.
   template <class Operation>
-  [[nodiscard]] bool survive(Operation operation) {
+  [[nodiscard]] bool survive(const Operation& operation) {
     undo_.clear();
     operation();
     const std::uint64_t after = steps_ + undo_.size() + 1;
