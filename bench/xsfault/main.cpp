@@ -129,8 +129,16 @@ void hit(const Options& options) {
   ordered_json done{{"pid", options.pid}};
   ordered_json flips = ordered_json::array();
   std::mt19937_64 random(options.seed);
-  for (std::uint32_t i = 0; i < options.flips; ++i)
-    flips.push_back(flip(options, random));
+  for (std::uint32_t i = 0; i < options.flips; ++i) {
+    // It may die of the first ones before it has got them all.
+    if (i != 0 && ::kill(options.pid, 0) != 0) break;
+    try {
+      flips.push_back(flip(options, random));
+    } catch (const std::runtime_error&) {
+      if (i == 0) throw;
+      break;
+    }
+  }
   if (options.kill && ::kill(options.pid, SIGKILL) != 0) {
     throw std::runtime_error("the process cannot be killed");
   }
