@@ -148,7 +148,7 @@ class Host:
     def keep_remains(self, folder: Path) -> None:
         """Everything that the host can still say, for people who want to know why a fault was the end of it."""
         folder.mkdir(parents=True, exist_ok=True)
-        units = ("Xenstore", "Xenstore-backup-0", "Xenstore-backup-1")
+        units = (STORE, f"{STORE}-backup-0", f"{STORE}-backup-1")
         asked = {"status.json": "ppvmm status --json -", "history.json": "ppvmm history --last 0 --json -",
                  "root.log": "tail -n 300 /var/log/xen/ppvmm-root.log", "dmesg.txt": "dmesg | tail -n 100",
                  "tasks.txt": "for task in /proc/[0-9]*; do tr '\\0' ' ' < $task/cmdline; cat $task/wchan; echo; done",

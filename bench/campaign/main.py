@@ -101,14 +101,7 @@ def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
     try:
         host.begin()
         obituary = ""
-
-        def on_fault(fault: Fault, injected: Injected) -> bool:
-            here.append(Case(fault, injected))
-            result.events.append({"t_ms": round(injected.xen_ns / 1e6, 3), "what": f"fault {fault.number}: {fault.name}",
-                                  "component": injected.target})
-            progress(cases, here, began, total, injected)
-            return not over(began, arguments)
-        host.drill(left[:arguments.per_boot], arguments.limit, on_fault)
+        host.drill(left[:arguments.per_boot], arguments.limit, listener(result, cases, here, began, total, arguments))
         if here and not here[-1].injected.refused and not here[-1].injected.served:
             host.over = True
             host.keep_remains(out / "remains")
@@ -120,15 +113,30 @@ def _boot(left, variant, arguments, out, result, cases, began, total) -> int:
         host.close()
     classify(here, verdict, guest, churn, obituary, incidents)
     cases += here
-    for case in here:
-        if case.kind in (WRONG, STOPPED, ERROR):
-            say(f"  fault {case.fault.number} ({case.fault.name}): {case.kind}: {'; '.join(case.reasons)[:300]}")
+    tell_failures(here)
     load = verdict["operations"] + (guest["operations"] if guest else 0)
     say(f"  boot over: {len(here)} faults, {load} requests judged, {len(churn)} xl runs")
     return len(here)
 
 
-def progress(cases: list[Case], here: list[Case], began: float, total: int, injected: Injected) -> None:
+def listener(result: Result, cases: list[Case], here: list[Case], began: float, total: int, arguments):
+    """Takes note of each fault of a boot as soon as it is over, in `here`, and says whether to go on."""
+    def on_fault(fault: Fault, injected: Injected) -> bool:
+        here.append(Case(fault, injected))
+        result.events.append({"t_ms": round(injected.xen_ns / 1e6, 3), "what": f"fault {fault.number}: {fault.name}",
+                              "component": injected.target})
+        _progress(cases, here, began, total, injected)
+        return not over(began, arguments)
+    return on_fault
+
+
+def tell_failures(cases: list[Case]) -> None:
+    for case in cases:
+        if case.kind in (WRONG, STOPPED, ERROR):
+            say(f"  fault {case.fault.number} ({case.fault.name}): {case.kind}: {'; '.join(case.reasons)[:300]}")
+
+
+def _progress(cases: list[Case], here: list[Case], began: float, total: int, injected: Injected) -> None:
     done = len(cases) + len(here)
     spent = time.monotonic() - began
     healed = "served again" if injected.healed else "served again, NOT healed"

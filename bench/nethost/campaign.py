@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 
 from campaign import drill
-from campaign.classify import ERROR, STOPPED, WRONG, Case
-from campaign.drill import Injected
+from campaign.classify import Case
 from campaign.host import KEEPER
-from campaign.main import boots_of, conclude, over, progress
+from campaign.main import boots_of, conclude, listener, tell_failures
 from campaign.plan import Fault
 from campaign.subject import Subject
 from nethost import attribute, campaign_load, host, loadset, net_faults, options, supervised
@@ -60,15 +59,8 @@ def _boot(left, variant, arguments, out: Path, result: Result, cases: list[Case]
         here.serve_outside()
         load = campaign_load.Load(here.session, arguments.seed * 100_000 + faults[0].number)
         bar = net_faults.registers(here.session)
-
-        def on_fault(fault: Fault, injected: Injected) -> bool:
-            done.append(Case(fault, injected))
-            result.events.append({"t_ms": round(injected.xen_ns / 1e6, 3), "what": f"fault {fault.number}: {fault.name}",
-                                  "component": injected.target})
-            progress(cases, done, began, total, injected)
-            return not over(began, arguments)
         drill.run(here.session, faults, [supervised.UNIT] * len(faults), [_line(fault, bar) for fault in faults], load.served,
-                  arguments.limit, on_fault)
+                  arguments.limit, listener(result, cases, done, began, total, arguments))
         incidents = supervised.incidents(here.session)
         heard = load.finish()
         (out / "history.json").write_text(here.session.run("ppvmm history --last 0 --json -", 60).out)
@@ -76,9 +68,7 @@ def _boot(left, variant, arguments, out: Path, result: Result, cases: list[Case]
         here.close()
     problems += [f"{out.name}: {text}" for text in attribute.attribute(done, heard, incidents)]
     cases += done
-    for case in done:
-        if case.kind in (WRONG, STOPPED, ERROR):
-            say(f"  fault {case.fault.number} ({case.fault.name}): {case.kind}: {'; '.join(case.reasons)[:300]}")
+    tell_failures(done)
     say(f"  boot over: {len(done)} faults, {heard.packets} packets and {heard.bytes} bytes of streams judged")
     return len(done)
 

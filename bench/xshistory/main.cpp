@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "checker.hpp"
-#include "status.hpp"
+#include "served_file.hpp"
 #include "verdict_json.hpp"
 #include "worker.hpp"
 
@@ -73,12 +73,12 @@ int run(const Plan& plan, const std::string& out, const std::string& status_path
   if (realtime) run_first();
   std::signal(SIGTERM, on_signal);
   std::signal(SIGINT, on_signal);
-  std::optional<Status> status;
-  if (!status_path.empty()) status.emplace(Status::create(status_path, plan.clients));
+  const auto status = bench::ServedFile::create(status_path, plan.clients);
+  if (!status) throw xsload::Failure(status_path + " cannot be made");
   std::vector<std::unique_ptr<Worker>> workers;
   for (std::uint32_t i = 0; i < plan.clients; ++i) {
     workers.push_back(std::make_unique<Worker>(plan, i));
-    if (status) workers.back()->publish_at(&status->seats()[i]);
+    if (!status->seats().empty()) workers.back()->publish_at(&status->seats()[i]);
   }
   workers.front()->prepare();
 
@@ -153,10 +153,11 @@ int judge(const std::vector<std::string>& files, double gap_ms, const std::strin
 }
 
 int wait(const std::string& status_path, std::uint64_t after, std::uint64_t limit_ms) {
-  const Status status = Status::open(status_path);
+  const auto status = bench::ServedFile::open(status_path);
+  if (!status) throw xsload::Failure(status_path + " is no status file");
   const std::uint64_t from = after != 0 ? after : now_ns();
   const std::uint64_t end = now_ns() + limit_ms * (kSecond / 1000);
-  while (!status.all_served_since(from)) {
+  while (!status->all_since(from)) {
     if (now_ns() >= end) return 1;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

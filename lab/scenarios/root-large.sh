@@ -1,7 +1,8 @@
 #!/bin/sh
 # What takes long in proportion to the tree must look like work, not like a hang: checkpoints of the backups while the
 # tree grows, and the copying of everything when one of them is built anew.
-is() { what=$1; shift; check "$what" sh /lab/root-check.sh "$@"; }
+# shellcheck source=lab/scenarios/root.sh
+. /lab/root.sh
 nodes=20000
 cat > /tmp/load << END
 #!/bin/sh
@@ -32,5 +33,5 @@ is "three members at the end" set Xenstore
 check "reads of all of it are right" /tmp/load --reuse --op read --clients 4 --count 500
 check "nobody was called hung all the time" test "$(incidents hang)" = 0
 ppvmm history
-sendfile /var/log/xen/ppvmm-root.log root.log
+sendfile "$root_log" root.log
 event "the large store survived"

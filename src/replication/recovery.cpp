@@ -16,7 +16,6 @@ struct Candidate {
   std::uint32_t configuration{};
   LogTail end;        ///< The end of its intact log.
   bool was_filled{};  ///< It held a state at some time.
-  bool executable{};  ///< It was tried, in vain.
   bool short_log{};   ///< The log ends before the end that the region promises.
 };
 
@@ -177,7 +176,6 @@ std::expected<Recovery, RecoveryError> recover(const std::array<SharedMemory, kB
     auto attempt = replay(candidates, i, options, Misfit::refuse);
     if (!attempt) {
       candidates[i].standing = Standing::damaged;
-      candidates[i].executable = true;
       continue;
     }
     const auto against = std::count(attempt->disagrees.begin(), attempt->disagrees.end(), true);
@@ -191,7 +189,7 @@ std::expected<Recovery, RecoveryError> recover(const std::array<SharedMemory, kB
   // wrong. What came before the first record that does not fit is the best there is.
   const bool cut = !chosen;
   for (std::size_t at = 0; at < order.size() && !chosen; ++at) {
-    if (!candidates[order[at]].executable) continue;
+    if (candidates[order[at]].standing != Standing::damaged) continue;
     chosen = replay(candidates, order[at], options, Misfit::cut);
     source = order[at];
   }

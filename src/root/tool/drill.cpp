@@ -81,7 +81,7 @@ Result<std::vector<Planned>> read_plan(const std::string& path, const Common& co
 }
 
 /// Has every client been answered something that it asked at `time` or later? The file holds one
-/// 64-bit time for each (bench/xshistory/status.hpp).
+/// 64-bit time for each (bench/served_file.hpp).
 bool all_served(const std::string& path, std::uint64_t time) {
   std::ifstream file(path, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};

@@ -8,6 +8,24 @@
 
 namespace ppvmm::xenstore {
 
+namespace {
+
+/// What we doubted when this life ended, for the next.
+constexpr std::uint32_t kDoubtTag = 1;
+
+bool pass_on(const replication::Primary::Doubt& doubt) {
+  const abi::Survivor entry{.kind = abi::SurvivorKind::value,
+                            .domid = doubt.domid,
+                            .tag = kDoubtTag,
+                            .id = 0,
+                            .peer = 0,
+                            .where = doubt.at,
+                            .sum = 0};
+  return kernel::vitals::survivors().replace(entry) || kernel::vitals::survivors().add(entry);
+}
+
+}  // namespace
+
 void Server::idle_checks() {
   constexpr std::uint32_t kWarmPages = 16;
   for (RemoteRegion& region : regions_)
@@ -54,37 +72,18 @@ void Server::pass_on_reports() {
   }
 }
 
-namespace {
-
-/// What we doubted when this life ended, for the next.
-constexpr std::uint32_t kDoubtTag = 1;
-
-bool pass_on(const replication::Primary::Doubt& doubt) {
-  const abi::Survivor entry{.kind = abi::SurvivorKind::value,
-                            .domid = doubt.domid,
-                            .tag = kDoubtTag,
-                            .id = 0,
-                            .peer = 0,
-                            .where = doubt.at,
-                            .sum = 0};
-  return kernel::vitals::survivors().replace(entry) || kernel::vitals::survivors().add(entry);
-}
-
-}  // namespace
-
 void Server::recall_doubt() {
   const auto entry = kernel::vitals::survivors().find(abi::SurvivorKind::value, kDoubtTag);
   if (entry) primary_.seen_before({entry->domid, entry->where});
 }
 
 void Server::end_if_corrupt() const {
-  if (const auto doubt = primary_.doubt(); doubt && primary_.corrupt() && pass_on(*doubt)) {
+  if (!primary_.corrupt()) return;
+  if (const auto doubt = primary_.doubt(); doubt && pass_on(*doubt)) {
     kernel::panic("dom0's kernel seems to break the protocol: the next life looks again",
                   abi::FaultKind::corruption);
   }
-  if (primary_.corrupt()) {
-    kernel::panic("a node of the tree is not what was stored", abi::FaultKind::corruption);
-  }
+  kernel::panic("a node of the tree is not what was stored", abi::FaultKind::corruption);
 }
 
 std::uint32_t Server::on_command(void* server, const abi::Command& command) {
