@@ -120,6 +120,10 @@ class Experiment:
         rounds: list[Round] = []
         well = True
         while self.left and well:
+            if rounds and self._died(session):
+                well = rounds[-1].served = False
+                rounds[-1].note = "the daemon died of it afterwards"
+                break
             made = self._round(session, config, self.left.pop(0))
             rounds.append(made)
             self._say(made)
@@ -140,6 +144,10 @@ class Experiment:
         self._count_wrong(rounds, verdict)
         if not well:
             session.kill()
+
+    def _died(self, session: Session) -> bool:
+        """Bits that were flipped in a daemon may kill it only after its round, which looked well until then."""
+        return self.system in DAEMONS and not session.run(f"kill -0 $(cat {busiest.PID})", 10).ok
 
     def _load(self, session: Session) -> None:
         """Two clients whose outage is measured, and whose answers are judged."""

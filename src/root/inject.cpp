@@ -185,6 +185,11 @@ Result<Injection> Injector::change_memory(const Request& request, Dice& dice) {
   if (const auto wrote = memory->write(edit->address, done.after); !wrote) {
     return std::unexpected(wrote.error());
   }
+  if (where == Where::digest && edit->flip && !request.address) {
+    const auto alike = flip_copies(*memory, stretches, done.address, edit->bytes.front());
+    if (!alike) return std::unexpected(alike.error());
+    done.copies = *alike;
+  }
   stamp(done);
   done.replay = {"--address", fmt::format("{:#x}", done.address)};
   if (edit->flip) {

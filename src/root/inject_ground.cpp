@@ -157,4 +157,23 @@ Result<std::vector<Stretch>> digest_ground(GuestMemory& memory, std::span<const 
   return found;
 }
 
+Result<std::size_t> flip_copies(GuestMemory& memory, std::span<const Stretch> words,
+                                std::uint64_t address, std::byte mask) {
+  std::size_t copies = 0;
+  for (const Stretch& word : words) {
+    const std::uint64_t within = address % sizeof(std::uint64_t);
+    if (word.va + within == address) continue;
+    std::array<std::byte, 1> byte{};
+    if (const auto read = memory.read(word.va + within, byte); !read) {
+      return std::unexpected(read.error());
+    }
+    byte[0] ^= mask;
+    if (const auto wrote = memory.write(word.va + within, byte); !wrote) {
+      return std::unexpected(wrote.error());
+    }
+    ++copies;
+  }
+  return copies;
+}
+
 }  // namespace ppvmm::root::inject

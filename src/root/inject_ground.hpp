@@ -1,6 +1,7 @@
 /// Finding the ground that a fault shall hit, by looking at a unikernel's memory from outside.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -34,8 +35,14 @@ namespace ppvmm::root::inject {
                                                        std::span<const Stretch> pages);
 
 /// The word in which a backup counts the digest of its tree: everything in `pages`, outside its
-/// region, that equals the newest digest that it published there.
+/// region, that equals the newest digest that it published there. Earlier lives may have left the
+/// same value in memory that was not used again: `flip_copies`.
 [[nodiscard]] Result<std::vector<Stretch>> digest_ground(GuestMemory& memory,
                                                          std::span<const Stretch> pages);
+
+/// Flips in all other `words` what was flipped at `address`, which lies in one of them: which word
+/// is the living one cannot be seen from outside, and nobody reads the dead. How many.
+[[nodiscard]] Result<std::size_t> flip_copies(GuestMemory& memory, std::span<const Stretch> words,
+                                              std::uint64_t address, std::byte mask);
 
 }  // namespace ppvmm::root::inject

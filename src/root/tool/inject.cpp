@@ -89,6 +89,7 @@ ordered_json to_json(const Injection& done) {
     result["before"] = to_hex(done.before);
     result["after"] = to_hex(done.after);
   }
+  if (done.copies != 0) result["copies"] = done.copies;
   if (done.reg) {
     result["register"] = kRegisterNames.at(*done.reg);
     result["before"] = fmt::format("{:#x}", done.reg_before);
@@ -107,6 +108,7 @@ std::string line(const std::string& name, const Injection& done) {
   if (!done.before.empty()) {
     text += fmt::format(", {} -> {}", to_hex(done.before), to_hex(done.after));
   }
+  if (done.copies != 0) text += fmt::format(", and {} alike", done.copies);
   if (done.reg) {
     text += fmt::format(", {} {:#x} -> {:#x}", kRegisterNames.at(*done.reg), done.reg_before,
                         done.reg_after);

@@ -10,8 +10,8 @@
 ///   scrub_ms=N            idle checks every N ms; default 10
 ///   scrub_nodes=N         nodes verified in each of them; default 104
 ///   scrub_kib=N           backup: of checkpoint and log, each, read in each of them; default 64
-///   rebuilt               primary: a domain of this id served before; starting empty is out of
-///   question loglevel=N            0 debug, 1 info (default), 2 warnings, 3 errors
+///   rebuilt               primary: a domain of this id served before; it must not start empty
+///   loglevel=N            0 debug, 1 info (default), 2 warnings, 3 errors
 #pragma once
 
 #include <array>
