@@ -32,7 +32,7 @@ struct Injection {
   std::string symbol{};     ///< Function or object at `address`, when symbols are known.
   std::vector<std::byte> before{};
   std::vector<std::byte> after{};
-  std::size_t copies{};  ///< Further words that were changed alike (Where::digest).
+  std::size_t copies{};              ///< Further words that were changed alike (Where::digest).
   std::optional<std::size_t> reg{};  ///< Register that was changed.
   std::uint64_t reg_before{};
   std::uint64_t reg_after{};
