@@ -59,6 +59,16 @@ class Rig : public ::testing::Test {
     }
   }
 
+  /// The receive descriptors, as the device sees them.
+  [[nodiscard]] ReceiveDescriptor* receive_ring() {
+    return reinterpret_cast<ReceiveDescriptor*>(own_.page(0));
+  }
+  void write_back(std::size_t index, std::uint16_t length, std::uint8_t status) {
+    receive_ring()[index].length = length;
+    receive_ring()[index].status = status;
+    device_.raise(cause::kReceiveTimer);
+  }
+
   Memory memory_;
   Memory own_{kDriverPages, 0x8'0000'0000};
   std::vector<DmaPage> pages_;
