@@ -19,7 +19,7 @@ from storehost.hosts import DAEMONS, STORE, must
 XSHISTORY = "/lab/bin/ppvmm-xshistory"
 STATUS, HISTORY = "/run/xshistory.status", "/tmp/history"
 FAULTS = ("crash", "corruption")
-CONTROL = "no fault"      # everything as with a fault, but the injector only waits
+CONTROL = "no fault"      # everything as with a fault, but the change; a daemon's injector only waits
 PATIENCE = 3.0            # a creation that takes so many times as long as usual has failed
 SHORTEST_PATIENCE_S = 8.0
 SERVED_LIMIT_MS = 4000
@@ -120,11 +120,18 @@ class Experiment:
         rounds: list[Round] = []
         well = True
         while self.left and well:
-            if rounds and self._died(session):
+            pid = session.run(f"cat {busiest.PID}", 10).out.strip() if self.system in DAEMONS else ""
+            try:
+                made = self._round(session, config, self.left[0])
+            except Hung as reason:
+                alive = f"test $(cat {busiest.PID}) = '{pid}' && kill -0 '{pid}'"
+                if not (pid and rounds and rounds[-1].fault == "corruption") or session.run(alive, 10).ok:
+                    raise
+                # Flipped bits may kill a daemon only after their round, which looked well until then.
                 well = rounds[-1].served = False
-                rounds[-1].note = "the daemon died of it afterwards"
+                say(f"  {self.system}: died of the corruption before the next fault ({reason}), which is put off")
                 break
-            made = self._round(session, config, self.left.pop(0))
+            self.left.pop(0)
             rounds.append(made)
             self._say(made)
             well = made.served and made.succeeded
@@ -144,10 +151,6 @@ class Experiment:
         self._count_wrong(rounds, verdict)
         if not well:
             session.kill()
-
-    def _died(self, session: Session) -> bool:
-        """Bits that were flipped in a daemon may kill it only after its round, which looked well until then."""
-        return self.system in DAEMONS and not session.run(f"kill -0 $(cat {busiest.PID})", 10).ok
 
     def _load(self, session: Session) -> None:
         """Two clients whose outage is measured, and whose answers are judged."""
@@ -171,7 +174,7 @@ class Experiment:
         script = f"rm -f /tmp/hit.json /tmp/restarted; {self._hit(fault)} > /tmp/hit.json 2> /tmp/hit.err & hit=$!; " \
                  "usleep 100000; now() { awk '{ printf \"%.0f\\n\", $1 * 1e9 }' /proc/uptime; }; now; " \
                  f"timeout {self.limit_s:.0f} xl create -q {config}; code=$?; now; " \
-                 f"{'kill' if fault == CONTROL else 'wait'} $hit; exit $code"
+                 f"{'kill' if fault == CONTROL and self.system in DAEMONS else 'wait'} $hit; exit $code"
         if self.system in DAEMONS and fault == "crash":
             session.put(RESTART.format(daemon=self.system).encode(), "/tmp/restart.sh", 0o755)
             session.start("sh /tmp/restart.sh")
@@ -189,12 +192,13 @@ class Experiment:
 
     def _hit(self, fault: str) -> str:
         seed = self.dice.getrandbits(31)
-        after = NEVER if fault == CONTROL else self.after
         if self.system in DAEMONS:
+            after = NEVER if fault == CONTROL else self.after
             what = "--kill" if fault == "crash" else f"--flip {FLIPS} --seed {seed}"
             return f"ppvmm-xsfault hit $(cat {busiest.PID}) --after {after} --limit-ms 50000 {what}"
         what = "bit-flip --where tree" if fault == "corruption" else "wild-rip --when running"
-        return f"ppvmm inject {STORE} {what} --after {after} --seed {seed} --limit-ms 50000 --json -"
+        rehearse = " --rehearse" if fault == CONTROL else ""
+        return f"ppvmm inject {STORE} {what}{rehearse} --after {self.after} --seed {seed} --limit-ms 50000 --json -"
 
     def _hit_time(self, session: Session) -> int:
         try:

@@ -14,6 +14,12 @@ anew() { ppvmm rebuild victim --limit-ms 10000; victim "$1: built anew, it moves
 ppvmm start /lab/bin/uk-reentry --name victim --memory 16 --limit-ms 10000
 victim "the victim moves" moves
 
+for fault in wild-rip overwrite; do
+  inject $fault --when running --rehearse
+  check "$fault, rehearsed: nothing was changed" test "$(field before)" = "$(field after)"
+  victim "$fault, rehearsed: it moves on" moves
+done
+
 for fault in wild-rip null-rip; do
   inject $fault --when running
   victim "$fault: it dies, with the instruction pointer it was given in its record" died-at "$(sed -n '/register/,/replay/s/.*"after": "\(.*\)".*/\1/p' /tmp/done.json)"

@@ -182,10 +182,11 @@ Result<Injection> Injector::change_memory(const Request& request, Dice& dice) {
     std::ranges::transform(done.before, edit->bytes, done.after.begin(),
                            [](std::byte old, std::byte mask) { return old ^ mask; });
   }
+  if (request.rehearse) done.after = done.before;
   if (const auto wrote = memory->write(edit->address, done.after); !wrote) {
     return std::unexpected(wrote.error());
   }
-  if (where == Where::digest && edit->flip && !request.address) {
+  if (where == Where::digest && edit->flip && !request.address && !request.rehearse) {
     const auto alike = flip_copies(*memory, stretches, done.address, edit->bytes.front());
     if (!alike) return std::unexpected(alike.error());
     done.copies = *alike;
@@ -212,7 +213,7 @@ Result<Injection> Injector::change_register(const Request& request, Dice& dice) 
   const auto edit = plan_register(request, now, *code, dice);
   if (!edit) return std::unexpected(edit.error());
 
-  *slot.at(edit->reg) = edit->value;
+  if (!request.rehearse) *slot.at(edit->reg) = edit->value;
   if (const auto set = set_context(*xen_, victim_.domid, *context); !set) {
     return std::unexpected(set.error());
   }
@@ -221,10 +222,10 @@ Result<Injection> Injector::change_register(const Request& request, Dice& dice) 
   done.symbol = symbol(done.address);
   done.reg = edit->reg;
   done.reg_before = now.at(edit->reg);
-  done.reg_after = edit->value;
+  done.reg_after = *slot.at(edit->reg);
   stamp(done);
   if (request.fault == FaultType::register_flip) {
-    const auto bit = std::countr_zero(done.reg_before ^ done.reg_after);
+    const auto bit = std::countr_zero(done.reg_before ^ edit->value);
     done.replay = {"--register", std::string(kRegisterNames.at(edit->reg)), "--bit",
                    std::to_string(bit)};
   } else if (request.fault != FaultType::null_rip) {

@@ -95,6 +95,7 @@ struct Request {
   std::optional<std::uint64_t> value{};    ///< New instruction pointer.
   std::vector<std::byte> bytes{};          ///< New bytes{}; empty: drawn.
   Moment moment{Moment::now};
+  bool rehearse{};  ///< Everything but the change: memory and registers keep what they hold.
 };
 
 enum class Target : std::uint8_t { memory, registers, other };

@@ -101,6 +101,7 @@ struct InjectOptions {
   std::string reg;
   std::string value;
   std::string supervisor;
+  bool rehearse{};
   std::uint64_t after{};  ///< Pieces of work to wait for first (root/progress_meter.hpp).
 };
 /// Samples a unikernel's progress for a time.

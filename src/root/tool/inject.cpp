@@ -58,6 +58,10 @@ Result<Request> request_of(const InjectOptions& options, const std::string& name
   const auto moment = moment_named(options.when);
   if (!moment) return refused("there is no moment called \"" + options.when + "\"");
   request.moment = *moment;
+  request.rehearse = options.rehearse;
+  if (request.rehearse && target_of(request.fault) == Target::other) {
+    return refused("only a change of memory or of a register can be rehearsed, not " + name);
+  }
   for (const auto& [text, field] :
        {std::pair{&options.address, &request.address}, {&options.value, &request.value}}) {
     if (text->empty()) continue;
@@ -140,6 +144,8 @@ void add_inject_options(CLI::App& command, InjectOptions& options) {
   command.add_option("--value", options.value, "New instruction pointer");
   command.add_option("--after", options.after,
                      "Wait until it has done so many pieces of work (see `rate`)");
+  command.add_flag("--rehearse", options.rehearse,
+                   "Do all of it but the change: shows what injecting costs by itself");
   command.add_option("--supervisor", options.supervisor,
                      "Process to kill: its id, or a file that holds it");
 }
@@ -184,6 +190,7 @@ Result<Injected> do_faults(const Common& common, const InjectOptions& options, c
     result.injections.push_back(to_json(*done));
     result.lines.push_back(line(options.name, *done));
   }
+  if (options.rehearse) return result;
   // A daemon's history shows what was injected beside what it saw. Without one nobody needs it.
   for (const ordered_json& each : result.injections) {
     static_cast<void>(daemon::ask(common.state_dir, {{"op", "injected"},
