@@ -83,6 +83,15 @@ bool pciback_has(DomId domid) {
 
 }  // namespace
 
+BusPlace place_of(const std::string& name, const DomainSpec& spec, const BuiltDomain& built) {
+  return {.name = name,
+          .domid = built.domid,
+          .store_frame = built.store_frame,
+          .store_port = built.store_port,
+          .memory_mib = spec.memory_mib,
+          .pci = spec.pci};
+}
+
 Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& place,
                            std::chrono::milliseconds limit) {
   if (auto left = leave_bus(store, place.domid, place.pci, limit); !left) {

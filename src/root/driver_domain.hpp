@@ -29,6 +29,9 @@ struct BusPlace {
   std::vector<std::string> pci;  ///< Addresses of its devices.
 };
 
+[[nodiscard]] BusPlace place_of(const std::string& name, const DomainSpec& spec,
+                                const BuiltDomain& built);
+
 /// What was done.
 struct BusReport {
   std::uint64_t devices{};  ///< PCI devices offered to it.

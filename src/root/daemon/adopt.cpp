@@ -86,6 +86,7 @@ void Daemon::adopt(const Record& record) {
     }
   }
   if (info.driver_domain) handle->order_words(info.policy.words);
+  if (info.bus) handle->errands().stand_by();
   const UnitId id = supervisor_.add(std::move(info), now_ns());
   handles_.emplace(id, std::move(handle));
   say(fmt::format("supervising {} (domain {}, policy {})", record.name, record.built.domid,

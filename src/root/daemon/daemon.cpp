@@ -98,10 +98,11 @@ Result<void> Daemon::run(const volatile std::sig_atomic_t& stop) {
     tend_errands();
     look();
     carry_out();
+    tend_errands();  // what was ordered now is begun now
     end_stillness();
     const bool at_rest = !supervisor_.busy() && !stillness_.any();
     if (at_rest || now_ns_ - last_chores_ns_ >= kChoresPace) do_chores();
-    const auto to_control = std::span(waited_).subspan(2);
+    const auto to_control = std::span(waited_).subspan(2, errands_at_ - 2);
     if (std::ranges::any_of(to_control, fired)) {
       control_.serve([this](const auto& question) { return answer(question); });
     }
@@ -119,6 +120,11 @@ void Daemon::wait() {
   waited_.push_back({.fd = events_.descriptor(), .events = POLLIN, .revents = 0});
   waited_.push_back({.fd = inotify_, .events = POLLIN, .revents = 0});
   control_.add_to(waited_);
+  errands_at_ = waited_.size();
+  for (const auto& [id, handle] : handles_) {
+    if (handle->errands().idle()) continue;
+    waited_.push_back({.fd = handle->errands().descriptor(), .events = POLLIN, .revents = 0});
+  }
   // At real-time priority it must not eat the processor, however slow that is: a turn is followed
   // by a rest of several times its length, and of its own length while there is a repair.
   constexpr std::uint64_t kRest = 6;

@@ -109,7 +109,8 @@ class Daemon {
   std::set<UnitId> unsaved_;  ///< Their records have changed.
   std::uint64_t last_chores_ns_{};
   int inotify_{-1};
-  std::vector<pollfd> waited_;  ///< Events, inotify, then whatever Control asked for.
+  std::vector<pollfd> waited_;  ///< Events, inotify, whatever Control asked for, errands.
+  std::size_t errands_at_{};    ///< Where the errands' begin.
   std::uint64_t started_ns_{};
   std::uint64_t looks_{};
   std::uint64_t now_ns_{};  ///< Of this turn of the loop: reading the clock may be a system call.

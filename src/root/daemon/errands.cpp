@@ -10,29 +10,45 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
 #include <utility>
+
+#include "root/errand_words.hpp"
 
 namespace ppvmm::root::daemon {
 namespace {
 
 constexpr const char* kTool = "ppvmm";
-/// A line of the tool is shorter; what is longer is cut.
+/// An answer is shorter; of more the end counts.
 constexpr std::size_t kWordsMost = 1000;
 
 /// In the child: nothing but what may be done between fork and exec of a program with threads.
-[[noreturn]] void become_tool(const char* path, char* const* arguments, int words, pid_t parent) {
+[[noreturn]] void become_tool(const char* path, char* const* arguments, int orders, int answers,
+                              pid_t parent) {
   // It must not go on for a root that is gone: the next one begins anew.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
-  const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (nowhere < 0 || dup2(nowhere, STDIN_FILENO) < 0 || dup2(nowhere, STDOUT_FILENO) < 0 ||
-      dup2(words, STDERR_FILENO) < 0) {
+  if (dup2(orders, STDIN_FILENO) < 0 || dup2(answers, STDOUT_FILENO) < 0 ||
+      dup2(answers, STDERR_FILENO) < 0) {
     _exit(1);
   }
   execvp(path, arguments);
   constexpr std::array kNotRun{'c', 'a', 'n', 'n', 'o', 't', ' ', 'b', 'e', ' ', 'r', 'u', 'n'};
   static_cast<void>(!write(STDERR_FILENO, kNotRun.data(), kNotRun.size()));
   _exit(1);
+}
+
+void close_end(int& end) {
+  if (end >= 0) close(end);
+  end = -1;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream from(text);
+  for (std::string line; std::getline(from, line);)
+    lines.push_back(line);
+  return lines;
 }
 
 }  // namespace
@@ -45,79 +61,133 @@ std::string tool_path() {
   return std::filesystem::exists(beside, code) ? beside.string() : kTool;
 }
 
-bool Errands::begin(const Errand& errand) {
-  static const std::string tool = tool_path();
-  std::vector<std::string> words{tool};
-  words.insert(words.end(), errand.words.begin(), errand.words.end());
-  std::vector<char*> arguments;
-  arguments.reserve(words.size() + 1);
-  for (std::string& word : words)
-    arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  std::array<int, 2> ends{-1, -1};
-  if (pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return false;
+void Errands::stand_by() {
+  if (child_ == 0) static_cast<void>(start_child());  // tried again when there is an errand
+}
+
+bool Errands::start_child() {
+  std::array<std::string, 5> words{tool_, "net", "errands", "--state-dir", state_dir_};
+  std::array<char*, words.size() + 1> arguments{};
+  for (std::size_t i = 0; i < words.size(); ++i)
+    arguments.at(i) = words.at(i).data();
+  std::array<int, 2> orders{-1, -1};
+  std::array<int, 2> answers{-1, -1};
+  if (pipe2(orders.data(), O_CLOEXEC) != 0) return false;
+  if (pipe2(answers.data(), O_CLOEXEC) != 0) {
+    close(orders[0]);
+    close(orders[1]);
+    return false;
+  }
   const pid_t parent = getpid();
   child_ = fork();
-  if (child_ == 0) become_tool(tool.c_str(), arguments.data(), ends[1], parent);
-  close(ends[1]);
-  words_ = ends[0];
-  if (child_ > 0) return true;
-  child_ = 0;
-  close_pipe();
-  return false;
+  if (child_ == 0) become_tool(tool_.c_str(), arguments.data(), orders[0], answers[1], parent);
+  close(orders[0]);
+  close(answers[1]);
+  orders_ = orders[1];
+  answers_ = answers[0];
+  heard_.clear();
+  if (child_ < 0) {
+    child_ = 0;
+    close_end(orders_);
+    close_end(answers_);
+    return false;
+  }
+  // Ours never wait for it; its own ends do.
+  return fcntl(orders_, F_SETFL, O_NONBLOCK) == 0 && fcntl(answers_, F_SETFL, O_NONBLOCK) == 0;
+}
+
+bool Errands::tell(const std::string& words) {
+  const std::string line = words + '\n';
+  return write(orders_, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+}
+
+/// The first one is told to the child; to a new one if the old one has gone while it stood by.
+bool Errands::begin() {
+  const std::string words = waiting_.front().words;
+  if (child_ != 0) {
+    hear();
+    heard_.clear();
+    if (answers_ >= 0 && tell(words)) return true;
+    end_child();
+  }
+  return start_child() && tell(words);
+}
+
+void Errands::hear() {
+  std::array<char, 512> buffer;
+  while (answers_ >= 0) {
+    const ssize_t length = read(answers_, buffer.data(), buffer.size());
+    if (length < 0) return;
+    if (length == 0) {
+      close_end(answers_);  // it has ended
+      return;
+    }
+    heard_.append(buffer.data(), static_cast<std::size_t>(length));
+    if (heard_.size() > kWordsMost) heard_.erase(0, heard_.size() - kWordsMost);
+  }
+}
+
+/// What the child has answered, if it has: everything else that it says does not count.
+std::optional<std::string> Errands::answer() const {
+  const auto end = heard_.rfind('\n');
+  if (end == std::string::npos) return std::nullopt;
+  for (const std::string& line : lines_of(heard_.substr(0, end))) {
+    if (line == kErrandDone) return std::string();
+    if (line.starts_with(kErrandFailed)) return line.substr(kErrandFailed.size());
+  }
+  return std::nullopt;
+}
+
+Errands::Ended Errands::end_first(std::string problem) {
+  Ended ended{.what = waiting_.front().what, .ok = problem.empty(), .problem = std::move(problem)};
+  waiting_.pop_front();
+  under_way_ = false;
+  heard_.clear();
+  return ended;
 }
 
 std::optional<Errands::Ended> Errands::advance() {
   std::erase_if(ended_, [](pid_t each) { return waitpid(each, nullptr, WNOHANG) != 0; });
-  if (child_ == 0) {
-    if (waiting_.empty()) return std::nullopt;
-    if (begin(waiting_.front())) return std::nullopt;
-    Ended ended{.what = waiting_.front().what,
-                .ok = false,
-                .problem = std::string("cannot start a process: ") + std::strerror(errno)};
-    waiting_.pop_front();
-    return ended;
+  if (waiting_.empty()) return std::nullopt;
+  if (!under_way_) {
+    under_way_ = begin();
+    if (under_way_) return std::nullopt;
+    std::string why = std::string("cannot start a process: ") + std::strerror(errno);
+    end_child();
+    return end_first(std::move(why));
   }
-  int status = 0;
-  if (waitpid(child_, &status, WNOHANG) != child_) return std::nullopt;
-  child_ = 0;
-  Ended ended{.what = waiting_.front().what, .ok = WIFEXITED(status) && WEXITSTATUS(status) == 0};
-  if (!ended.ok) ended.problem = last_words();
-  close_pipe();
-  waiting_.pop_front();
-  return ended;
-}
-
-std::string Errands::last_words() {
-  std::string text(kWordsMost, '\0');
-  const ssize_t length = read(words_, text.data(), text.size());
-  text.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
-  while (!text.empty() && text.back() == '\n')
-    text.pop_back();
-  return text.empty() ? "it ended without a word" : text;
-}
-
-void Errands::close_pipe() {
-  if (words_ >= 0) close(words_);
-  words_ = -1;
+  hear();
+  if (auto said = answer()) return end_first(std::move(*said));
+  if (answers_ >= 0) return std::nullopt;
+  const auto words = lines_of(heard_);
+  end_child();
+  return end_first(words.empty() ? "it ended without a word" : words.back());
 }
 
 void Errands::end_child() {
-  if (child_ == 0) return;
-  kill(child_, SIGKILL);
-  ended_.push_back(std::exchange(child_, 0));
-  close_pipe();
-  waiting_.pop_front();
+  if (child_ != 0) {
+    kill(child_, SIGKILL);
+    ended_.push_back(std::exchange(child_, 0));
+  }
+  close_end(orders_);
+  close_end(answers_);
 }
 
 void Errands::drop(const std::string& what) {
-  if (!waiting_.empty() && waiting_.front().what == what) end_child();
+  if (under_way_ && waiting_.front().what == what) {
+    end_child();
+    waiting_.pop_front();
+    under_way_ = false;
+    stand_by();
+  }
+  // What is with the child and something else stays: it is the first.
   std::erase_if(waiting_, [&](const Errand& each) { return each.what == what; });
 }
 
 void Errands::abandon() {
   end_child();
   waiting_.clear();
+  under_way_ = false;
 }
 
 }  // namespace ppvmm::root::daemon

@@ -238,8 +238,7 @@ void Handle::order_words(const std::string& words) {
 }
 
 void Handle::move_to(const std::string& other) {
-  errands_.add(
-      {.what = "move", .words = {"net", "move", record_.name, other, "--state-dir", state_dir_}});
+  errands_.add({.what = "move", .words = fmt::format("move {} {}", record_.name, other)});
 }
 
 Acted Handle::destroy() {
@@ -251,8 +250,7 @@ Acted Handle::destroy() {
   if (record_.spec.bus) {
     errands_.drop("join");
     errands_.drop("leave");
-    errands_.add(
-        {.what = "leave", .words = {"net", "leave", record_.name, "--state-dir", state_dir_}});
+    errands_.add({.what = "leave", .words = "leave " + record_.name});
   }
   rebuild_report_ = {.let_go_ns = free - begin, .destroy_ns = now_ns() - free};
   return gone ? done() : not_done(gone.error());
@@ -276,8 +274,7 @@ Acted Handle::build(const Action& action) {
   rebuild_report_->build_ns = there - begin;
   rebuild_report_->hold_ns = now_ns() - there;
   if (record_.spec.bus) {
-    errands_.add(
-        {.what = "join", .words = {"net", "join", record_.name, "--state-dir", state_dir_}});
+    errands_.add({.what = "join", .words = "join " + record_.name});
     return done(serial);
   }
   if (const auto on = let_run(); !on) return not_done(on.error());

@@ -29,7 +29,7 @@ class Handle {
         events_(&events),
         record_(std::move(record)),
         image_(std::move(image)),
-        state_dir_(std::move(state_dir)) {}
+        errands_(std::move(state_dir)) {}
   ~Handle() { let_go(); }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
@@ -119,7 +119,6 @@ class Handle {
   Events* events_;
   Record record_;
   std::shared_ptr<const Image> image_;
-  std::string state_dir_;
   Errands errands_;
   std::optional<VitalsView> vitals_;
   std::optional<Microreboot> reboot_;

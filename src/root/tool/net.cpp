@@ -1,4 +1,4 @@
-// net start, move, order, join, leave.
+// net start, move, order.
 #include "root/tool/net.hpp"
 
 #include <fmt/format.h>
@@ -14,7 +14,6 @@
 #include "root/microreboot.hpp"
 #include "root/rebuild.hpp"
 #include "root/tool/output.hpp"
-#include "root/vif_entries.hpp"
 #include "root/watch.hpp"
 
 namespace ppvmm::root::tool {
@@ -22,24 +21,6 @@ namespace {
 
 using abi::net_uk::Command;
 using abi::net_uk::Part;
-
-BusPlace place_of(const std::string& name, const DomainSpec& spec, const BuiltDomain& built) {
-  return {.name = name,
-          .domid = built.domid,
-          .store_frame = built.store_frame,
-          .store_port = built.store_port,
-          .memory_mib = spec.memory_mib,
-          .pci = spec.pci};
-}
-
-/// Of one that root builds: nobody else's may be built again.
-Result<Record> load(const Common& common, const std::string& name) {
-  auto record = common.registry().load(name);
-  if (record && !record->spec.bus) {
-    return refused("\"" + name + "\" was not started by ppvmm net start");
-  }
-  return record;
-}
 
 struct Started {
   BuiltDomain built;
@@ -117,46 +98,13 @@ int net_start(const Common& common, const NetOptions& options) {
                              {"ready_ms", to_ms(started->ready_ns)}});
 }
 
-int net_join(const Common& common, const NetOptions& options) {
-  const auto record = load(common, options.name);
-  if (!record) return complain(record.error());
-  auto store = XsClient::open();
-  if (!store) return complain(store.error());
-  const auto xen = Xen::open();
-  if (!xen) return complain(xen.error());
-  const auto joined =
-      join_bus(*xen, *store, place_of(record->name, record->spec, record->built), common.limit());
-  if (!joined) return complain(joined.error());
-  fmt::print("{}: {} device(s) and {} vif(s) in XenStore\n", record->name, joined->devices,
-             joined->vifs);
-  return write_json(common,
-                    {{"name", record->name}, {"devices", joined->devices}, {"vifs", joined->vifs}});
-}
-
-int net_leave(const Common& common, const NetOptions& options) {
-  const auto record = load(common, options.name);
-  if (!record) return complain(record.error());
-  auto store = XsClient::open();
-  if (!store) return complain(store.error());
-  if (const auto left = leave_bus(*store, record->built.domid, record->spec.pci, common.limit());
-      !left) {
-    return complain(left.error());
-  }
-  return write_json(common, {{"name", record->name}});
-}
-
 int net_move(const Common& common, const NetOptions& options) {
-  const auto from = common.registry().load(options.name);
-  if (!from) return complain(from.error());
-  const auto to = common.registry().load(options.other);
-  if (!to) return complain(to.error());
-  if (from->built.domid == to->built.domid) return complain({"they are the same domain"});
   auto store = XsClient::open();
   if (!store) return complain(store.error());
-  const auto moved = move_vifs(*store, from->built.domid, to->built.domid);
+  const auto moved = move_between(*store, common.registry(), options.name, options.other);
   if (!moved) return complain(moved.error());
-  fmt::print("{} vif(s) moved from {} to {}\n", *moved, from->name, to->name);
-  return write_json(common, {{"from", from->name}, {"to", to->name}, {"vifs", *moved}});
+  fmt::print("{} vif(s) moved from {} to {}\n", *moved, options.name, options.other);
+  return write_json(common, {{"from", options.name}, {"to", options.other}, {"vifs", *moved}});
 }
 
 namespace {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "root/tool/commands.hpp"
+#include "root/xs_client.hpp"
 
 namespace ppvmm::root::tool {
 
@@ -30,8 +31,11 @@ void add_net_commands(CLI::App& app, NetOptions& options, const AddCommand& add)
 [[nodiscard]] int net_start(const Common& common, const NetOptions& options);
 [[nodiscard]] int net_move(const Common& common, const NetOptions& options);
 [[nodiscard]] int net_order(const Common& common, const NetOptions& options);
-[[nodiscard]] int net_join(const Common& common, const NetOptions& options);
-[[nodiscard]] int net_leave(const Common& common, const NetOptions& options);
+/// Stands by for root (daemon/errands.hpp) until its standard input ends.
+[[nodiscard]] int net_errands(const Common& common);
+/// All vifs of one net_uk to another, by their names in the registry; how many.
+[[nodiscard]] Result<std::uint64_t> move_between(XsClient& store, const Registry& registry,
+                                                 const std::string& from, const std::string& to);
 /// Ends one that root built: domain, pciback's hold, entries. The daemon has let go of it.
 [[nodiscard]] Result<void> net_end(const Common& common, const Record& record);
 

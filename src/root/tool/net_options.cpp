@@ -31,12 +31,8 @@ void add_net_commands(CLI::App& app, NetOptions& options, const AddCommand& add)
       ->required()
       ->check(CLI::IsMember({"take-over", "repair-driver", "repair-netback", "statistics"}));
 
-  sub = add(*net, "join", "For root: give a net_uk that was built its place in XenStore",
-            [&options](const Common& common) { return net_join(common, options); });
-  sub->add_option("name", options.name)->required();
-  sub = add(*net, "leave", "For root: let pciback give up what it holds of a net_uk that ends",
-            [&options](const Common& common) { return net_leave(common, options); });
-  sub->add_option("name", options.name)->required();
+  add(*net, "errands", "For root: do what standard input says, line by line",
+      [](const Common& common) { return net_errands(common); });
 }
 
 }  // namespace ppvmm::root::tool
