@@ -74,12 +74,15 @@ class Seen:
 
 
 def seen_by_root(session: Session, fault_ns: int) -> Seen:
-    """Until the first incident was noticed, and until the last one that followed it was repaired."""
+    """Until the first incident was noticed, and until the last one that followed it was repaired. Of refreshes by the clock the
+    first one counts alone: the next ones have nothing to repair."""
     since = [each for each in incidents(session)
              if each["seen_ns"] >= fault_ns and each["outcome"] in ("repaired", "stopped", "open")]
     if not since:
         return Seen()
     first, last = since[0], since[-1]
+    if first["cause"] == "refresh":
+        last = first
     seen = Seen((first["seen_ns"] - fault_ns) / 1e6, cause=", ".join(each["cause"] for each in since[:4]))
     end = last["serving_ns"] or last["repaired_ns"]
     if end and last["outcome"] == "repaired":

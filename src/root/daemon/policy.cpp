@@ -38,7 +38,9 @@ std::optional<Policy> preset(std::string_view name) {
   if (name == "xoar") {
     policy.detect = false;
     policy.refresh_ns = kSecond;
-    policy.words = abi::net_uk::kLoseUnanswered;
+    // Nor does it look after its own parts: what breaks is broken until the next refresh.
+    policy.words =
+        std::string(abi::net_uk::kLoseUnanswered).append(" ").append(abi::net_uk::kCoarse);
     return policy;
   }
   return std::nullopt;

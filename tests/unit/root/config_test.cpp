@@ -53,7 +53,7 @@ TEST(Config, PresetsAreTheComparedSystems) {
   EXPECT_TRUE(config.policies.at("fg").words.empty());
   EXPECT_EQ(config.policies.at("cg").words, "coarse");
   EXPECT_GT(config.policies.at("cg").limits.microreboots, 0U);
-  EXPECT_EQ(config.policies.at("xoar").words, "lose-unanswered");
+  EXPECT_EQ(config.policies.at("xoar").words, "lose-unanswered coarse");
   EXPECT_FALSE(config.policies.at("xoar").detect);
   EXPECT_NE(config.policies.at("xoar").refresh_ns, 0U);
   EXPECT_TRUE(config.policies.at("tfd").needs_spare);
