@@ -75,10 +75,12 @@ Result<void> write_pci(const XsClient& store, const BusPlace& place) {
   return store.replace(pci_back(place.domid), {.owner = 0, .reader = place.domid}, back);
 }
 
-/// pciback's device for this domain: while it is there, pciback may map the domain's page.
+/// pciback's device for this domain: while it is there, pciback may map the domain's page, and has
+/// not reset what it held. The bus's link to it would not do: the kernel removes that before the
+/// driver lets go (device_del()).
 bool pciback_has(DomId domid) {
   std::error_code code;
-  return std::filesystem::exists(fmt::format("/sys/bus/xen-backend/devices/pci-{}-0", domid), code);
+  return std::filesystem::exists(fmt::format("/sys/devices/pci-{}-0", domid), code);
 }
 
 }  // namespace
