@@ -182,7 +182,7 @@ TEST(Supervisor, WithoutDetectionOnlyTheClockRepairs) {
   const auto actions = root.take_actions();
   ASSERT_EQ(actions.size(), 1U);
   EXPECT_EQ(actions[0].act, Act::microreboot);
-  EXPECT_EQ(actions[0].words, "lose-unanswered");
+  EXPECT_EQ(actions[0].words, info.policy.words);
 }
 
 TEST(Supervisor, AfterAllReplicasWereLostTheSetStopsLoudly) {
