@@ -15,10 +15,12 @@ from ppvmm.session import Hung, Session
 from ppvmm.term import UserError, say
 from storehost import busiest, hosts
 from storehost.hosts import DAEMONS, STORE, must
+from storehost.options import FAULTS
 
 XSHISTORY = "/lab/bin/ppvmm-xshistory"
 STATUS, HISTORY = "/run/xshistory.status", "/tmp/history"
-FAULTS = ("crash", "corruption")
+# Only root builds a domain anew; a daemon has none.
+NOT_ASKED = {"destroyed": {"xenstored", "oxenstored", "single", "xoar"}}
 CONTROL = "no fault"      # everything as with a fault, but the change; a daemon's injector only waits
 PATIENCE = 3.0            # a creation that takes so many times as long as usual has failed
 SHORTEST_PATIENCE_S = 8.0
@@ -90,7 +92,8 @@ class Experiment:
         self.after = 0  # work done when it is busiest
         self.limit_s = 60.0
         # In turn, so that what changes on the machine meanwhile changes all of them.
-        self.left = [kind for _ in range(arguments.rounds) for kind in (CONTROL, *reversed(faults))]
+        asked = [fault for fault in faults if system not in NOT_ASKED.get(fault, ())]
+        self.left = [kind for _ in range(arguments.rounds) for kind in (CONTROL, *reversed(asked))]
 
     def run(self) -> None:
         boots = 0
@@ -196,7 +199,7 @@ class Experiment:
             after = NEVER if fault == CONTROL else self.after
             what = "--kill" if fault == "crash" else f"--flip {FLIPS} --seed {seed}"
             return f"ppvmm-xsfault hit $(cat {busiest.PID}) --after {after} --limit-ms 50000 {what}"
-        what = "bit-flip --where tree" if fault == "corruption" else "wild-rip --when running"
+        what = {"corruption": "bit-flip --where tree", "destroyed": "destroy"}.get(fault, "wild-rip --when running")
         rehearse = " --rehearse" if fault == CONTROL else ""
         return f"ppvmm inject {STORE} {what}{rehearse} --after {self.after} --seed {seed} --limit-ms 50000 --json -"
 

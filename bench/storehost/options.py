@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 SYSTEMS = ("xenstored", "oxenstored", "single", "xoar", "ppvmm")
+FAULTS = ("crash", "corruption", "destroyed")
 
 
 def _common(parser: argparse.ArgumentParser, systems: tuple[str, ...]) -> None:
@@ -25,5 +26,5 @@ def add_faults(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=10, metavar="N",
                         help="creations with each fault for each system (default 10)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of everything that is drawn (default 1)")
-    parser.add_argument("--only", choices=("crash", "corruption"), help="one of the two faults")
+    parser.add_argument("--only", choices=FAULTS, help="one of the faults")
     _common(parser, SYSTEMS)
