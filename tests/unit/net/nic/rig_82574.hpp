@@ -1,64 +1,33 @@
-/// A driver, its simulated device, and packets for them.
+/// The 82574's driver, its simulated device, and packets for them.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
-#include "bench.hpp"
 #include "net/headers.hpp"
 #include "net/nic/e1000e/e1000e.hpp"
+#include "rig.hpp"
 #include "sim_82574.hpp"
 
 namespace ppvmm::net::nic::e1000e {
 
-class Rig : public ::testing::Test {
+class Rig : public NicRig<E1000e, Sim82574> {
  protected:
-  explicit Rig(std::size_t buffers = 700) : memory_(buffers, 0x4'0000'0000) {
-    for (std::size_t i = 0; i < buffers; ++i)
-      device_.map(memory_.addresses()[i], memory_.page(i), kBufferBytes);
-    for (std::size_t i = 0; i < kDriverPages; ++i) {
-      device_.map(own_.addresses()[i], own_.page(i), kBufferBytes);
-      pages_.push_back({own_.page(i), own_.addresses()[i]});
-    }
-    resources_.bars[0] = &device_;
-    resources_.pages = pages_;
-    resources_.pool = &pool_;
-    resources_.client = &client_;
-  }
-
-  void start() {
-    auto made = E1000e::create(resources_);
-    ASSERT_TRUE(made);
-    nic_ = std::move(*made);
-    ASSERT_TRUE(nic_->start());
-  }
+  explicit Rig(std::size_t buffers = 700) : NicRig(buffers) { resources_.bars[0] = &device_; }
 
   /// A packet of `length` bytes to `nic_`, counting up from `seed`.
   [[nodiscard]] std::vector<std::byte> packet(std::size_t length, unsigned seed = 0) const {
-    std::vector<std::byte> bytes(length);
-    for (std::size_t i = 0; i < length; ++i)
-      bytes[i] = static_cast<std::byte>(seed + i);
-    const MacAddress mac = nic_->mac();
-    for (std::size_t i = 0; i < 6; ++i)
-      bytes[i] = static_cast<std::byte>(mac[i]);
+    std::vector<std::byte> bytes = counting(length, seed);
+    std::ranges::transform(nic_->mac(), bytes.begin(),
+                           [](std::uint8_t each) { return static_cast<std::byte>(each); });
     return bytes;
   }
-  [[nodiscard]] Frame frame(const std::vector<std::byte>& bytes, std::uint64_t tag = 0,
-                            std::size_t headroom = 0) {
-    Frame made = pool_.frame_of(bytes.size(), headroom);
-    made.copy_in(0, bytes);
-    made.tag() = tag;
-    return made;
-  }
-  /// As net_uk's loop does it.
   void serve() {
-    while (device_.interrupting() && nic_->on_interrupt()) {
-      while (nic_->poll(64) == 64) {
-      }
-    }
+    while (device_.interrupting() && nic_->on_interrupt())
+      drain();
   }
-
   /// The receive descriptors, as the device sees them.
   [[nodiscard]] ReceiveDescriptor* receive_ring() {
     return reinterpret_cast<ReceiveDescriptor*>(own_.page(0));
@@ -68,15 +37,6 @@ class Rig : public ::testing::Test {
     receive_ring()[index].status = status;
     device_.raise(cause::kReceiveTimer);
   }
-
-  Memory memory_;
-  Memory own_{kDriverPages, 0x8'0000'0000};
-  std::vector<DmaPage> pages_;
-  BufferPool pool_{memory_.data(), memory_.addresses(), 600};
-  Client client_;
-  Sim82574 device_;
-  Resources resources_;
-  std::unique_ptr<Nic> nic_;
 };
 
 /// Ethernet, IP and TCP headers with a checksum field that holds the pseudo header's sum, and

@@ -4,7 +4,6 @@
 #include <random>
 
 #include "rig_virtio.hpp"
-#include "support/grave.hpp"
 
 namespace ppvmm::net::nic::virtio {
 namespace {
@@ -49,34 +48,8 @@ TEST_F(VirtioTest, ARestartKeepsWhatTheDeviceHadReceived) {
 }
 
 TEST_F(VirtioTest, ANewDriverHandsOnWhatTheDeviceHadReceived) {
-  constexpr std::uint8_t kDriver = 1;
-  pool_.enter(kDriver);
-  start();
-  std::vector<std::unique_ptr<Nic>> dead;
-  unsigned seed = 0;
-  for (int round = 0; round < 12; ++round) {
-    for (unsigned i = 0; i < 31; ++i)
-      ASSERT_TRUE(device_.arrive(packet(100, seed++)));
-    (void)nic_->poll(64);
-    for (unsigned i = 0; i < 50; ++i)
-      ASSERT_TRUE(device_.arrive(packet(100, seed++)));
-    // The driver dies: nothing of it runs any more, and what it held comes back to the pool.
-    dead.push_back(std::move(nic_));
-    for (const Frame& each : client_.in)
-      pool_.give(each, 0);
-    pool_.reclaim_owned(kDriver);
-    resources_.inherited = true;
-    start();
-    (void)nic_->poll(64);
-    ASSERT_EQ(client_.in.size(), 81u) << round;
-    for (unsigned i = 0; i < 81; ++i)
-      ASSERT_EQ(bytes_of(client_.in[i]), packet(100, seed - 81 + i)) << round << ", " << i;
-    client_.in.clear();
-  }
-  EXPECT_EQ(device_.faults, 0u);
-  for (auto& each : dead)
-    ::ppvmm::test::bury(each);
-  pool_.enter(0);
+  start_owned();
+  expect_heirs_hand_on([](unsigned seed) { return packet(100, seed); });
 }
 
 TEST_F(VirtioTest, AFullQueueSaysSoAndTellsWhenThereIsRoom) {
