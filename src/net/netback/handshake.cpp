@@ -65,7 +65,12 @@ BusStep Handshake::next(const BusView& view, std::uint64_t now_ns) const {
     return BusStep::nothing;  // while ending, the front-end is to close first
   }
   if (frontend_gone(view.frontend)) return BusStep::close;
-  if (ending || view.backend == BusState::closing) return BusStep::nothing;
+  if (view.backend == BusState::closing) return BusStep::nothing;
+  // It closes what it never opened: Linux' netfront does when its device vanished and came back
+  // before it had taken leave, and waits for our answer with all else that its kernel has to do in
+  // XenStore.
+  if (view.frontend == BusState::closing) return BusStep::disconnect;
+  if (ending) return BusStep::nothing;
   if (view.frontend == BusState::connected || view.frontend == BusState::initialised) {
     if (view.backend != BusState::init_wait) return BusStep::nothing;
     const std::uint64_t due = init_wait_since_ + kInitWaitDwellNs;

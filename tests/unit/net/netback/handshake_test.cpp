@@ -48,6 +48,18 @@ class HandshakeTest : public ::testing::Test {
   }
 };
 
+TEST_F(HandshakeTest, AnswersAFrontendThatClosesWhatItNeverOpened) {
+  ASSERT_EQ(step(), BusStep::advertise);
+  view_.frontend = BusState::closing;
+  EXPECT_EQ(step(), BusStep::disconnect);
+  EXPECT_EQ(step(), BusStep::nothing);
+  view_.frontend = BusState::closed;
+  EXPECT_EQ(step(), BusStep::close);
+  // And a new one in the same directory is served.
+  view_.frontend = BusState::initialising;
+  EXPECT_EQ(step(), BusStep::advertise);
+}
+
 TEST_F(HandshakeTest, ConnectsWhenTheFrontendIsAndXlHasSeenInitWait) {
   EXPECT_EQ(step(), BusStep::advertise);
   EXPECT_EQ(step(), BusStep::nothing);
