@@ -21,6 +21,8 @@ for each in 1 2 3 4 5; do
   check "vif $each comes" xl network-attach slow backend=net_uk "mac=00:16:3e:00:01:0$each"
   check "vif $each is connected" wait-for 20 sh -c "test \$(grep -c 'vif$(xl domid slow).1: connected' $log) = $each"
   check "vif $each goes" xl network-detach slow 1
+  # A directory that vanishes and comes back before the guest's kernel looks has never vanished for it.
+  check "the guest has seen vif $each go" sh /lab/in-guest.sh slow 20 'while grep -q eth1: /proc/net/dev; do usleep 50000; done'
 done
 wait "$counting"
 # It came through XenStore, whose tool makes one line of it.
