@@ -14,6 +14,7 @@
 #include "root/microreboot.hpp"
 #include "root/rebuild.hpp"
 #include "root/tool/output.hpp"
+#include "root/vitals_view.hpp"
 #include "root/watch.hpp"
 
 namespace ppvmm::root::tool {
@@ -120,15 +121,17 @@ constexpr std::array<Order, 4> kOrders{
      {"repair-netback", Command::repair_part, static_cast<std::uint64_t>(Part::netback)},
      {"statistics", Command::statistics, 0}}};
 
-/// Gives the command, and its serial number. The daemon holds the port that announces it.
-Result<std::uint32_t> give(const Common& common, const Record& record, Watch& watch,
-                           const Order& order) {
+/// Gives the command, and its serial number. Where the daemon runs it holds the port that announces
+/// it, and nobody else can have that.
+Result<std::uint32_t> give(const Common& common, const Record& record, const Xen& xen,
+                           const Image& image, const Order& order) {
   if (!daemon::daemon_runs(common.state_dir)) {
-    if (const auto linked = watch.link_up(); !linked) return std::unexpected(linked.error());
+    auto watch = Watch::open(xen, image, record.built, false);
+    if (!watch) return std::unexpected(watch.error());
     const std::uint32_t serial =
-        watch.vitals().order_command(static_cast<std::uint32_t>(order.command), order.subject);
-    if (!watch.link()) return refused("\"" + record.name + "\" offers no port to be told by");
-    if (const auto told = watch.events().notify(*watch.link()); !told) {
+        watch->vitals().order_command(static_cast<std::uint32_t>(order.command), order.subject);
+    if (!watch->link()) return refused("\"" + record.name + "\" offers no port to be told by");
+    if (const auto told = watch->events().notify(*watch->link()); !told) {
       return std::unexpected(told.error());
     }
     return serial;
@@ -152,17 +155,17 @@ int net_order(const Common& common, const NetOptions& options) {
   if (!image) return complain(image.error());
   const auto xen = Xen::open();
   if (!xen) return complain(xen.error());
-  auto watch = Watch::open(*xen, *image, record->built, false);
-  if (!watch) return complain(watch.error());
-  const auto serial = give(common, *record, *watch, *order);
+  const auto vitals = VitalsView::map(*xen, *image, record->built);
+  if (!vitals) return complain(vitals.error());
+  const auto serial = give(common, *record, *xen, *image, *order);
   if (!serial) return complain(serial.error());
   const std::uint64_t end =
       now_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(common.limit()).count());
-  while (watch->vitals().page().command_done != *serial) {
+  while (vitals->page().command_done != *serial) {
     if (now_ns() >= end) return complain({record->name + " does not carry the order out"});
     poll(nullptr, 0, 1);  // the daemon hears of it, not we
   }
-  const std::uint32_t result = watch->vitals().page().command_result;
+  const std::uint32_t result = vitals->page().command_result;
   if (result != 0) {
     return complain({fmt::format("{} cannot do that (result {})", record->name, result)});
   }
