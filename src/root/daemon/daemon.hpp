@@ -60,6 +60,7 @@ class Daemon {
 
   // look.cpp
   void take_events();
+  [[nodiscard]] bool registry_differs();
   void look();
   [[nodiscard]] bool look_at_fallen();
   [[nodiscard]] bool must_ask();

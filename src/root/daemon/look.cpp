@@ -1,9 +1,11 @@
 // What the daemon sees of its units, and when it looks.
 #include <fmt/format.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 #include "root/daemon/daemon.hpp"
 
@@ -23,11 +25,29 @@ void Daemon::take_events() {
       events_.listen(**port);
     }
   }
-  if (!fired(waited_[1])) return;
-  std::array<char, 4096> changes;
-  while (read(inotify_, changes.data(), changes.size()) > 0) {
+  if (fired(waited_[1]) && registry_differs()) registry_changed();
+}
+
+/// Not by a record of a unit that we know, which is written by ourselves in the middle of repairs:
+/// to read them all again takes longer than some of those.
+bool Daemon::registry_differs() {
+  constexpr std::string_view kRecord = ".json";
+  bool differs = false;
+  alignas(inotify_event) std::array<char, 4096> changes;
+  ssize_t length = 0;
+  while ((length = read(inotify_, changes.data(), changes.size())) > 0) {
+    for (std::size_t at = 0; at < static_cast<std::size_t>(length);) {
+      const auto* const change = reinterpret_cast<const inotify_event*>(changes.data() + at);
+      at += sizeof(inotify_event) + change->len;
+      std::string_view name = change->len == 0 ? std::string_view() : change->name;
+      const bool record = name.ends_with(kRecord);
+      if (record) name.remove_suffix(kRecord.size());
+      const bool written = (change->mask & IN_MOVED_TO) != 0;
+      const bool ours = written && (!record || supervisor_.find(name).has_value());
+      differs = differs || !ours;
+    }
   }
-  registry_changed();
+  return differs;
 }
 
 void Daemon::look() {
