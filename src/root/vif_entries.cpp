@@ -87,6 +87,20 @@ void set(Nodes& nodes, const std::string& name, std::string value) {
   }
 }
 
+/// The store took the dead domain out of the guest's rights as well. Each node has its own; of
+/// those that matter only queues have nodes below them.
+Result<void> make_readable(const XsClient& store, const std::string& path, const NodeRights& rights,
+                           bool with_queues) {
+  if (auto set = store.set_rights(path, rights); !set) return set;
+  for (const std::string& name : store.list(path)) {
+    const std::string below = fmt::format("{}/{}", path, name);
+    const bool queue = with_queues && name.starts_with("queue-");
+    auto set = queue ? make_readable(store, below, rights, false) : store.set_rights(below, rights);
+    if (!set) return set;
+  }
+  return {};
+}
+
 Result<void> restore(XsClient& store, DomId backend, const Vif& vif) {
   return store.in_transaction([&]() -> Result<void> {
     Nodes nodes = kept_nodes(store, vif);
@@ -94,11 +108,8 @@ Result<void> restore(XsClient& store, DomId backend, const Vif& vif) {
     const bool known = front == kConnected || front == kClosing || front == kClosed;
     set(nodes, "state", known ? front : kInitialising);
     if (front == kConnected) set(nodes, "hotplug-status", "connected");
-    // The store took the dead domain out of the guest's rights as well.
-    if (auto set = store.set_rights(front_path(vif), {.owner = vif.guest, .reader = backend});
-        !set) {
-      return set;
-    }
+    const NodeRights guests{.owner = vif.guest, .reader = backend};
+    if (auto made = make_readable(store, front_path(vif), guests, true); !made) return made;
     // In the guest's directory, but the back-end's own: the store removed it with the dead domain.
     const NodeRights own{.owner = backend, .reader = vif.guest};
     const std::string mtu = front_path(vif) + "/mtu";

@@ -56,22 +56,10 @@ Result<void> XsClient::write(const std::string& path, const std::string& value) 
 
 Result<void> XsClient::make(const std::string& path, const NodeRights& rights) const {
   if (!xs_mkdir(handle_.get(), transaction_, path.c_str())) return failed("make " + path);
-  return set_rights_of_one(path, rights);
+  return set_rights(path, rights);
 }
 
 Result<void> XsClient::set_rights(const std::string& path, const NodeRights& rights) const {
-  std::vector<std::string> left{path};
-  while (!left.empty()) {
-    const std::string next = std::move(left.back());
-    left.pop_back();
-    if (auto set = set_rights_of_one(next, rights); !set) return set;
-    for (const std::string& name : list(next))
-      left.push_back(std::string(next).append("/").append(name));
-  }
-  return {};
-}
-
-Result<void> XsClient::set_rights_of_one(const std::string& path, const NodeRights& rights) const {
   std::array<xs_permissions, 2> list{{{.id = rights.owner, .perms = XS_PERM_NONE},
                                       {.id = rights.reader.value_or(0), .perms = XS_PERM_READ}}};
   if (rights.writes) list[1].perms |= XS_PERM_WRITE;

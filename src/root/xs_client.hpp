@@ -41,7 +41,7 @@ class XsClient {
   [[nodiscard]] Result<void> write(const std::string& path, const std::string& value) const;
   /// The node, empty, with these rights; what is below an existing one stays.
   [[nodiscard]] Result<void> make(const std::string& path, const NodeRights& rights) const;
-  /// Sets the rights of a node and of all below it.
+  /// Of the node alone, not of what is below it.
   [[nodiscard]] Result<void> set_rights(const std::string& path, const NodeRights& rights) const;
   /// Replaces the directory: `nodes` below it inherit its rights.
   [[nodiscard]] Result<void> replace(const std::string& path, const NodeRights& rights,
@@ -53,9 +53,6 @@ class XsClient {
   [[nodiscard]] Result<void> in_transaction(const std::function<Result<void>()>& steps);
 
  private:
-  [[nodiscard]] Result<void> set_rights_of_one(const std::string& path,
-                                               const NodeRights& rights) const;
-
   struct Close {
     void operator()(xs_handle* handle) const;
   };
