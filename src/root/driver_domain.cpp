@@ -83,6 +83,33 @@ bool pciback_has(DomId domid) {
   return std::filesystem::exists(fmt::format("/sys/devices/pci-{}-0", domid), code);
 }
 
+Result<void> let_go(XsClient& store, DomId domid, const std::vector<std::string>& pci,
+                    std::chrono::milliseconds limit) {
+  for (const std::string& device : pci) {
+    const auto address = parse_pci_address(device);
+    if (!address) return std::unexpected(address.error());
+    // One that is free already belongs to nobody, and is quiet.
+    if (!pciback_has(domid)) break;
+    if (auto quiet = quiet_pci(*address); !quiet) return quiet;
+  }
+  // A front-end that vanishes makes pciback unmap and let go of its devices; a back-end that
+  // vanishes makes the kernel forget it.
+  const auto gone = store.in_transaction([&]() -> Result<void> {
+    if (auto front = store.remove(home_of(domid) + "/device/pci"); !front) return front;
+    return store.remove(fmt::format("/local/domain/0/backend/pci/{}", domid));
+  });
+  if (!gone) return gone;
+  const std::uint64_t end =
+      now_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(limit).count());
+  while (pciback_has(domid)) {
+    if (now_ns() >= end) {
+      return refused(fmt::format("pciback does not let go of domain {}", domid));
+    }
+    poll(nullptr, 0, 1);  // the kernel's thread does it; sysfs announces nothing
+  }
+  return {};
+}
+
 }  // namespace
 
 BusPlace place_of(const std::string& name, const DomainSpec& spec, const BuiltDomain& built) {
@@ -120,34 +147,17 @@ Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& plac
 
 Result<void> leave_bus(XsClient& store, DomId domid, const std::vector<std::string>& pci,
                        std::chrono::milliseconds limit) {
+  WithoutReset known;
   for (const std::string& device : pci) {
-    const auto address = parse_pci_address(device);
-    if (!address) return std::unexpected(address.error());
-    // One that is free already belongs to nobody, and is quiet.
     if (!pciback_has(domid)) break;
-    if (auto quiet = quiet_pci(*address); !quiet) return quiet;
+    if (const auto address = parse_pci_address(device)) known.add(*address);
   }
-  // A front-end that vanishes makes pciback unmap and let go of its devices; a back-end that
-  // vanishes makes the kernel forget it.
-  const auto gone = store.in_transaction([&]() -> Result<void> {
-    if (auto front = store.remove(home_of(domid) + "/device/pci"); !front) return front;
-    return store.remove(fmt::format("/local/domain/0/backend/pci/{}", domid));
-  });
-  if (!gone) return gone;
-  const std::uint64_t end =
-      now_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(limit).count());
-  while (pciback_has(domid)) {
-    if (now_ns() >= end) {
-      return refused(fmt::format("pciback does not let go of domain {}", domid));
-    }
-    poll(nullptr, 0, 1);  // the kernel's thread does it; sysfs announces nothing
-  }
-  return {};
+  return let_go(store, domid, pci, limit);
 }
 
 Result<void> forget_bus(XsClient& store, DomId domid, const std::vector<std::string>& pci,
                         std::chrono::milliseconds limit) {
-  if (auto left = leave_bus(store, domid, pci, limit); !left) return left;
+  if (auto left = let_go(store, domid, pci, limit); !left) return left;
   return store.remove(home_of(domid));
 }
 

@@ -45,13 +45,15 @@ struct BusReport {
 [[nodiscard]] Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& place,
                                          std::chrono::milliseconds limit);
 
-/// Silences the devices of a domain that has ended, and lets pciback give up what it maps of it:
-/// its id is taken until then.
+/// Silences the devices of a domain that has ended and is built again, and lets pciback give up
+/// what it maps of it: its id is taken until then. Devices that our drivers reset are not reset by
+/// the kernel.
 [[nodiscard]] Result<void> leave_bus(XsClient& store, DomId domid,
                                      const std::vector<std::string>& pci,
                                      std::chrono::milliseconds limit);
 
-/// leave_bus(), and nothing of the domain is left in the store.
+/// The same for good: the kernel resets the devices, and nothing of the domain is left in the
+/// store.
 [[nodiscard]] Result<void> forget_bus(XsClient& store, DomId domid,
                                       const std::vector<std::string>& pci,
                                       std::chrono::milliseconds limit);

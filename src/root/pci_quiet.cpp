@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 namespace ppvmm::root {
 namespace {
@@ -63,7 +64,35 @@ Result<void> write_register(const PciAddress& address, std::size_t offset, std::
   return {};
 }
 
+bool is_known(const PciAddress& address) {
+  const File config(sysfs_of(address, "config"), O_RDONLY);
+  std::uint32_t identity = 0;
+  return config.good() &&
+         pread(config.descriptor(), &identity, sizeof identity, kVendorAt) == sizeof identity &&
+         std::ranges::find(kSilencers, identity, &Silencer::identity) != kSilencers.end();
+}
+
+/// Linux, Documentation/ABI/testing/sysfs-bus-pci: how the kernel may reset a device; an empty line
+/// is none of its ways. A device that knows no reset has no such file, and needs nothing.
+void set_reset_method(const PciAddress& address, const char* line) {
+  const File methods(sysfs_of(address, "reset_method"), O_WRONLY);
+  if (!methods.good()) return;
+  // Where it cannot be told, the kernel resets as it always does, which only takes longer.
+  static_cast<void>(!write(methods.descriptor(), line, std::strlen(line)));
+}
+
 }  // namespace
+
+void WithoutReset::add(const PciAddress& address) {
+  if (!is_known(address)) return;
+  set_reset_method(address, "\n");
+  devices_.push_back(address);
+}
+
+WithoutReset::~WithoutReset() {
+  for (const PciAddress& address : devices_)
+    set_reset_method(address, "default\n");
+}
 
 Result<void> quiet_pci(const PciAddress& address) {
   const File config(sysfs_of(address, "config"), O_RDWR);
