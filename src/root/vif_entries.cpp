@@ -164,7 +164,7 @@ Result<void> move_vif(XsClient& store, DomId from, DomId to, const Vif& old) {
 
 Result<std::uint64_t> restore_vifs(XsClient& store, DomId backend) {
   const std::vector<Vif> vifs = vifs_of(store, backend);
-  if (vifs.empty()) return 0;
+  if (vifs.empty() && !store.read(back_home(backend))) return 0;
   // Dom0's own, so they outlived the dead domain, but the store took its right to look into them.
   const NodeRights readable{.owner = 0, .reader = backend};
   if (auto made = store.make(back_home(backend), readable); !made) {
