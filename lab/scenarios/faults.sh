@@ -62,6 +62,16 @@ for ground in code constants data bss heap stack vitals; do
   anew "bit-flip in $ground"
 done
 
+# Lives after this one would go on with a wrong frame: each begins by comparing them with the page tables, which Xen guards.
+inject bit-flip --where frames
+address=$(field address) right=$(field before)
+bit=$(sed -n '/"replay"/,/]/s/.*"\([0-7]\)".*/\1/p' /tmp/done.json)
+inject wild-rip --when running
+heal "bit-flip in frames"
+inject bit-flip --address "$address" --bit "$bit"
+check "bit-flip in frames: the next life has put the number right" test "$(field before)" = "$right"
+anew "bit-flip in frames"
+
 inject wild-write --where data
 check "wild-write: data is other data now" test "$(field before)" != "$(field after)"
 anew wild-write

@@ -115,11 +115,19 @@ void run_constructors() {
   }
 }
 
+/// Before anything is granted or given to a device.
+void mend_frame_numbers(const abi::Origin& origin) {
+  if (const std::uint64_t mended = paging::mend_machine_frames(origin); mended != 0) {
+    log(Level::warning, mended, " frame numbers were damaged, and are written anew");
+  }
+}
+
 [[noreturn]] void live(bool reborn) {
   abi::Vitals& page = vitals::page();
   (void)vitals::component("kernel");
   memory::set_up();
   console::set_up();
+  if (reborn) mend_frame_numbers(page.origin);
   events::set_up(reborn);
   time::set_up();
   vitals::lap("set up");

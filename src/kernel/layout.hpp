@@ -34,6 +34,7 @@ extern std::byte ppvmm_inner_stack[];
 extern std::byte ppvmm_main_guard[];
 extern std::byte ppvmm_main_bottom[];
 extern std::byte ppvmm_main_stack[];
+extern std::byte ppvmm_top_guard[];
 extern void (*const ppvmm_init_start[])();
 extern void (*const ppvmm_init_end[])();
 void ppvmm_reentry();

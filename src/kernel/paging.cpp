@@ -117,12 +117,21 @@ bool is_guard(Address address) {
          address == address_of(&ppvmm_trap_guard[0]) ||
          address == address_of(&ppvmm_nested_guard[0]) ||
          address == address_of(&ppvmm_contained_guard[0]) ||
-         address == address_of(&ppvmm_inner_guard[0]);
+         address == address_of(&ppvmm_inner_guard[0]) || address == address_of(&ppvmm_top_guard[0]);
+}
+
+/// What the domain builder wrote for us alone to read: frame numbers, and start_info. A wild write
+/// there would outlive a microreboot, and later lives would lend out and copy from other pages.
+bool is_builders(const abi::Origin& origin, Address address) {
+  const Address numbers_end = origin.p2m_va + origin.nr_pages * sizeof(std::uint64_t);
+  return (address + kPage > origin.p2m_va && address < numbers_end) ||
+         address == origin.start_info_va;
 }
 
 /// The entry a page of the linear map should have, given the one the builder made.
-std::uint64_t hardened(Address address, std::uint64_t entry) {
+std::uint64_t hardened(const abi::Origin& origin, Address address, std::uint64_t entry) {
   if (is_guard(address)) return 0;
+  if (is_builders(origin, address)) return without(entry, kWritable) | kNoExecute;
   if (within(address, ppvmm_text_start, ppvmm_text_end)) return without(entry, kWritable);
   if (within(address, ppvmm_rodata_start, ppvmm_rodata_end)) {
     return without(entry, kWritable) | kNoExecute;
@@ -158,7 +167,7 @@ std::uint64_t build(const abi::Origin& origin, std::uint64_t free_frame) {
     if (leaf == nullptr) break;
     const std::uint64_t* const entry = &leaf[index_at(address, 1)];
     if ((*entry & kPresent) == 0) break;
-    const std::uint64_t wanted = hardened(address, *entry);
+    const std::uint64_t wanted = hardened(origin, address, *entry);
     if (wanted != *entry) updates.add(Builder::machine_address(entry), wanted);
   }
   updates.flush();
@@ -190,6 +199,36 @@ const std::uint64_t* leaf_table_of(Address address) {
 std::uint64_t entry_of(Address address) {
   const std::uint64_t* const leaf = leaf_table_of(address);
   return leaf == nullptr ? 0 : leaf[index_at(address, 1)];
+}
+
+namespace {
+
+/// Writes one of the builder's frame numbers, which are mapped read-only.
+void set_machine_frame(const abi::Origin& origin, std::uint64_t pfn, std::uint64_t mfn) {
+  const Address address = origin.p2m_va + pfn * sizeof mfn;
+  const Address page = address & ~(kPage - 1);
+  const std::uint64_t entry = entry_of(page);
+  if (abi::update_va_mapping(page, entry | kWritable) != 0) panic("frame numbers cannot be mended");
+  *at<std::uint64_t>(address) = mfn;
+  if (abi::update_va_mapping(page, entry) != 0) panic("frame numbers cannot be protected again");
+}
+
+}  // namespace
+
+std::uint64_t mend_machine_frames(const abi::Origin& origin) {
+  std::uint64_t mended = 0;
+  const std::uint64_t* leaf = nullptr;
+  for (std::uint64_t pfn = 0; pfn < origin.nr_pages; ++pfn) {
+    const Address address = frame_address(pfn);
+    const std::size_t index = index_at(address, 1);
+    if (leaf == nullptr || index == 0) leaf = leaf_table_of(address);
+    if (leaf == nullptr || (leaf[index] & kPresent) == 0) continue;
+    const std::uint64_t mfn = (leaf[index] & kFrameMask) / kPage;
+    if (machine_frame(pfn) == mfn || pseudo_frame(mfn) != pfn) continue;  // or it is not ours
+    set_machine_frame(origin, pfn, mfn);
+    ++mended;
+  }
+  return mended;
 }
 
 void restore_page(Address address) {

@@ -42,6 +42,10 @@ void map_shared_info(std::uint64_t machine_address);
 [[nodiscard]] std::uint64_t machine_frame(std::uint64_t pfn);
 [[nodiscard]] std::uint64_t pseudo_frame(std::uint64_t mfn);
 
+/// Checks the builder's table of frame numbers against the page tables, which Xen guards, and
+/// writes anew what differs. How many did. Pages that something foreign is mapped over are skipped.
+[[nodiscard]] std::uint64_t mend_machine_frames(const abi::Origin& origin);
+
 /// Makes a page of the linear map what it was: its own frame, writable, not executable. Used after
 /// a foreign frame was mapped over it.
 void restore_page(Address address);

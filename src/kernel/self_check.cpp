@@ -43,7 +43,15 @@ bool guards_are_not_mapped() {
          traps::read_traps(address_of(&ppvmm_trap_guard[0]) + kPage - 1) &&
          traps::read_traps(address_of(&ppvmm_nested_guard[0]) + kPage - 1) &&
          traps::read_traps(address_of(&ppvmm_contained_guard[0]) + kPage - 1) &&
-         traps::read_traps(address_of(&ppvmm_inner_guard[0]) + kPage - 1);
+         traps::read_traps(address_of(&ppvmm_inner_guard[0]) + kPage - 1) &&
+         traps::read_traps(address_of(&ppvmm_top_guard[0]));
+}
+
+bool what_the_builder_wrote_is_not_writable() {
+  const abi::Origin& origin = vitals::page().origin;
+  return traps::write_traps(origin.p2m_va, 0) &&
+         traps::write_traps(origin.p2m_va + (origin.nr_pages - 1) * sizeof(std::uint64_t), 0) &&
+         traps::write_traps(origin.start_info_va, 0);
 }
 
 bool heap_gives_and_takes() {
@@ -93,6 +101,7 @@ constexpr std::array kChecks{
     Check{"read-only data is not writable", rodata_is_not_writable},
     Check{"data is not executable", data_is_not_executable},
     Check{"guard pages are not mapped", guards_are_not_mapped},
+    Check{"what the domain builder wrote is not writable", what_the_builder_wrote_is_not_writable},
     Check{"heap gives and takes", heap_gives_and_takes},
     Check{"clock moves", clock_moves},
 };

@@ -20,6 +20,10 @@ namespace {
 /// Between two looks while a moment is waited for: long enough for others to run, short against
 /// what a request takes.
 constexpr std::chrono::microseconds kLookAgain{30};
+/// And how long is looked while it is held. Xen lets timers that expire within 50 us of each other
+/// fire together (xen/common/timer.c, TIMER_SLOP), so on one processor a short sleeper's work is
+/// always over when the looker's own sleep is: it is met when its timer fires while it is held.
+constexpr std::chrono::microseconds kHeldLooking{200};
 constexpr std::size_t kWordBits = std::numeric_limits<unsigned long>::digits;
 
 std::array<std::uint64_t*, kRegisterNames.size()> slots(cpu_user_regs_x86_64& regs) {
@@ -130,6 +134,7 @@ Result<void> Injector::reach(Moment moment, std::chrono::milliseconds limit) con
   const Limit time(limit);
   auto pause = Pause::take(*xen_, victim_.domid);
   if (!pause) return std::unexpected(pause.error());
+  auto held_until = std::chrono::steady_clock::now() + kHeldLooking;
   while (moment != Moment::now) {
     const auto facts = xen_->domain(victim_.domid);
     if (!facts) return refused(fmt::format("domain {} is gone", victim_.domid));
@@ -142,12 +147,14 @@ Result<void> Injector::reach(Moment moment, std::chrono::milliseconds limit) con
     }
     // Work piles up while the domain is paused; running can only be seen if it may run.
     if (moment == Moment::running) {
+      if (std::chrono::steady_clock::now() < held_until) continue;
       if (const auto on = xen_->unpause(victim_.domid); !on) return on;
       std::this_thread::sleep_for(kLookAgain);
       if (const auto off = xen_->pause(victim_.domid); !off) {
         pause->keep();
         return off;
       }
+      held_until = std::chrono::steady_clock::now() + kHeldLooking;
     } else {
       std::this_thread::sleep_for(kLookAgain);
     }
@@ -378,10 +385,12 @@ Result<std::vector<Stretch>> Injector::ground(Where where, Dice& dice) {
     case Where::checkpoint:
     case Where::tree:
     case Where::digest:
+    case Where::frames:
       break;
   }
   auto memory = GuestMemory::open(*xen_, victim_.domid);
   if (!memory) return std::unexpected(memory.error());
+  if (where == Where::frames) return frames_ground(*memory, note);
   const auto pages = heap(*memory);
   if (where == Where::heap) return used_page(*memory, pages, dice);
   if (where == Where::tree) return tree_ground(*memory, pages);

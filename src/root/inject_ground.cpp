@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "abi/vitals.hpp"
 #include "replication/layout.hpp"
 #include "root/inject_node.hpp"
 
@@ -76,6 +77,17 @@ std::vector<Stretch> image_ground(const abi::ImageNote& note, Where where) {
     if (hit) found.push_back({range.va, range.bytes});
   }
   return found;
+}
+
+Result<std::vector<Stretch>> frames_ground(GuestMemory& memory, const abi::ImageNote& note) {
+  abi::Vitals vitals;
+  const auto bytes = std::as_writable_bytes(std::span(&vitals, 1));
+  if (const auto read = memory.read(note.vitals_va, bytes); !read) {
+    return std::unexpected(read.error());
+  }
+  const abi::Origin& origin = vitals.origin;
+  if (origin.sum != abi::origin_sum(origin)) return refused("its vitals do not say where they are");
+  return std::vector<Stretch>{{origin.p2m_va, origin.nr_pages * sizeof(std::uint64_t)}};
 }
 
 std::vector<Stretch> stack_ground(const abi::ImageNote& note, std::uint64_t rsp) {

@@ -16,6 +16,10 @@ namespace ppvmm::root::inject {
 /// Code, constants, data or bss, from the image's note.
 [[nodiscard]] std::vector<Stretch> image_ground(const abi::ImageNote& note, Where where);
 
+/// The table of frame numbers that the domain builder made (arch-x86: start_info.mfn_list).
+[[nodiscard]] Result<std::vector<Stretch>> frames_ground(GuestMemory& memory,
+                                                         const abi::ImageNote& note);
+
 /// From the stack pointer to the upper end of the main stack; when it points elsewhere (another
 /// stack, or wild), the uppermost page.
 [[nodiscard]] std::vector<Stretch> stack_ground(const abi::ImageNote& note, std::uint64_t rsp);

@@ -12,8 +12,8 @@ constexpr std::array<std::string_view, kFaultTypes> kFaultNames{
     "wild-rip",   "null-rip", "random-rip", "overwrite",  "loop",    "stop-vcpu",      "pause",
     "lose-event", "register", "bit-flip",   "wild-write", "destroy", "kill-supervisor"};
 constexpr std::array<std::string_view, kGrounds> kWhereNames{
-    "instruction", "code",   "constants", "data",       "bss",  "heap",
-    "stack",       "vitals", "log",       "checkpoint", "tree", "digest"};
+    "instruction", "code", "constants",  "data", "bss",    "heap",  "stack",
+    "vitals",      "log",  "checkpoint", "tree", "digest", "frames"};
 constexpr std::array<std::string_view, 3> kMomentNames{"now", "work", "running"};
 
 template <class Enum, std::size_t N>

@@ -48,8 +48,9 @@ enum class Where : std::uint8_t {
   checkpoint,  ///< Checkpoints of a replica's region.
   tree,        ///< Names and values of the store's nodes, found by their text.
   digest,      ///< What a backup counts as its tree's digest, found by what it published of it.
+  frames,      ///< The domain builder's table of machine frame numbers, which outlives lives.
 };
-inline constexpr std::size_t kGrounds = 12;
+inline constexpr std::size_t kGrounds = 13;
 
 /// When, as seen by the unikernel.
 enum class Moment : std::uint8_t {

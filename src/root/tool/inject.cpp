@@ -133,7 +133,7 @@ void add_inject_options(CLI::App& command, InjectOptions& options) {
       ->required();
   command.add_option("--where", options.where,
                      "Ground of a fault in memory: instruction, code, constants, data, bss, heap, "
-                     "stack, vitals, log, checkpoint, tree, digest");
+                     "stack, vitals, log, checkpoint, tree, digest, frames");
   command.add_option("--when", options.when, "now, work (an event waits) or running")
       ->capture_default_str();
   command.add_option("--seed", options.seed, "Of all that is left open")->capture_default_str();
