@@ -135,13 +135,17 @@ Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& plac
   if (auto known = store.introduce(place.domid, place.store_frame, place.store_port); !known) {
     return std::unexpected(known.error());
   }
-  const auto written = store.in_transaction([&]() -> Result<void> {
-    if (auto home = write_home(store, place); !home) return home;
-    return place.pci.empty() ? Result<void>{} : write_pci(store, place);
-  });
-  if (!written) return std::unexpected(written.error());
+  const auto home =
+      store.in_transaction([&]() -> Result<void> { return write_home(store, place); });
+  if (!home) return std::unexpected(home.error());
   const auto vifs = restore_vifs(store, place.domid);
   if (!vifs) return std::unexpected(vifs.error());
+  // Last: from then on pciback works as well, which need not keep the domain from serving its vifs.
+  if (!place.pci.empty()) {
+    const auto offered =
+        store.in_transaction([&]() -> Result<void> { return write_pci(store, place); });
+    if (!offered) return std::unexpected(offered.error());
+  }
   return BusReport{.devices = place.pci.size(), .vifs = *vifs};
 }
 
