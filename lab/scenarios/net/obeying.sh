@@ -11,7 +11,7 @@ value() { sed -n "s/.*\"$1\": \([0-9.]*\).*/\1/p" /tmp/result | head -1; }
 # start_net_uk [EXTRA]: built by xl, under root's care.
 start_net_uk() {
   # However it ends: what is in XenStore of vifs, and what net_uk said.
-  trap 'xenstore-ls -f | grep /vif/; cat "$log"' EXIT
+  trap 'xenstore-ls -f | grep /vif/ || :; cat "$log"' EXIT
   { cat /lab/net_uk.cfg; echo "extra = \"$1\""; } > /tmp/net_uk.cfg
   xl create -q /tmp/net_uk.cfg
   net=$(xl domid net_uk)
