@@ -29,6 +29,7 @@ CAPABILITIES = Path("/proc/xen/capabilities")  # says control_d in dom0
 def main() -> int:
     # A closed pipe (./ppvmm ... | head) ends the command quietly; Ctrl-C as well.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _ended)
     parser = _parser()
     arguments = parser.parse_args()
     try:
@@ -39,6 +40,13 @@ def main() -> int:
     except KeyboardInterrupt:
         print("ppvmm: interrupted", file=sys.stderr)
         return 130
+
+
+def _ended(*_) -> None:
+    """SIGTERM reaches this process alone: without it emulated machines would run on for ever."""
+    from ppvmm import qemu
+    qemu.kill_all()
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _parser() -> argparse.ArgumentParser:

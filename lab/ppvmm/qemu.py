@@ -132,6 +132,14 @@ def command_line(variant: Variant, image: Image, initramfs: Path, scratch: Path,
     return line
 
 
+_running: set[subprocess.Popen] = set()
+
+
+def kill_all() -> None:
+    for process in list(_running):
+        process.kill()
+
+
 class Machine:
     """A running QEMU with three lines to it: `serial` (Xen and dom0's console), `port` (the agent) and
     `shell` (a terminal in dom0). Each is a socket of ours whose other end QEMU holds."""
@@ -152,6 +160,7 @@ class Machine:
             errors.flush()
             self.process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
                                             pass_fds=[*inherited, *(end.fileno() for end in ends)])
+        _running.add(self.process)
         self._log = log
         for end in ends:
             end.close()
@@ -172,5 +181,6 @@ class Machine:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        _running.discard(self.process)
         for end in (self.serial, self.port, self.shell):
             end.close()
