@@ -96,10 +96,12 @@ def _targets(result: Result) -> None:
     if ours and peer:
         result.add_target("creation: PpVMM / C xenstored", "<= 1.0", round(ours / peer, 4), ours <= peer)
     for place in ("guest", "dom0"):
-        replicated, plain = (_value(result, system, f"{place} write") for system in ("ppvmm", "single"))
-        if replicated and plain:
-            result.add_target(f"write from {place}: replicated / our own unreplicated", "<= 1.15",
-                              round(replicated / plain, 4), replicated <= 1.15 * plain)
+        # The mean has the backups' turns on the same processor in it, the median what a write itself costs more.
+        for statistic, name in (("mean", "means"), ("p50", "medians")):
+            replicated, plain = (_value(result, system, f"{place} write", statistic) for system in ("ppvmm", "single"))
+            if replicated and plain:
+                result.add_target(f"write from {place}: replicated / our own unreplicated, {name}", "<= 1.15",
+                                  round(replicated / plain, 4), replicated <= 1.15 * plain)
     if alone and peer and not ours:
         result.add_target("creation: XenStore_uk alone / C xenstored", "<= 1.0", round(alone / peer, 4), alone <= peer)
 
