@@ -39,14 +39,8 @@ struct World {
 
   PortId add(nt::Guest& guest) {
     const QueuePages pages{.tx = guest.tx_page(), .rx = guest.rx_page()};
-    VifSettings settings{.domid = guest.domid(),
-                         .handle = 0,
-                         .mac = nt::mac(static_cast<std::uint8_t>(guest.domid())),
-                         .rate = {},
-                         .only_own = false,
-                         .ipv4 = {},
-                         .scatter_gather = true,
-                         .abilities = {true, false, true, false}};
+    VifSettings settings = nt::vif_settings(guest);
+    settings.abilities = {true, false, true, false};
     return path->add_vif(std::move(settings), {&pages, 1}, now).value_or(0);
   }
   /// A life of the data path: the honest guests can always be connected.

@@ -15,6 +15,7 @@
 #include "net/frame.hpp"
 #include "net/netback/grant_copy.hpp"
 #include "net/netback/netif.hpp"
+#include "net/netback/vif.hpp"
 
 namespace ppvmm::net::test {
 
@@ -229,6 +230,18 @@ inline Bytes ethernet(std::uint8_t to, std::uint8_t from, std::size_t length, un
 
 inline std::array<std::uint8_t, 6> mac(std::uint8_t which) {
   return {0x00, 0x16, 0x3E, 0, 0, which};
+}
+
+/// An ordinary vif of this guest.
+inline VifSettings vif_settings(const Guest& guest) {
+  return {.domid = guest.domid(),
+          .handle = 0,
+          .mac = mac(static_cast<std::uint8_t>(guest.domid())),
+          .rate = {},
+          .only_own = false,
+          .ipv4 = {},
+          .scatter_gather = true,
+          .abilities = {true, true, true, true}};
 }
 
 }  // namespace ppvmm::net::test

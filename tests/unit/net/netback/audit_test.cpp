@@ -45,17 +45,7 @@ class AuditTest : public ::testing::Test {
   }
   PortId connect(Guest& guest) {
     const QueuePages pages{.tx = guest.tx_page(), .rx = guest.rx_page()};
-    return path_
-        ->add_vif({.domid = guest.domid(),
-                   .handle = 0,
-                   .mac = test::mac(static_cast<std::uint8_t>(guest.domid())),
-                   .rate = {},
-                   .only_own = false,
-                   .ipv4 = {},
-                   .scatter_gather = true,
-                   .abilities = {true, true, true, true}},
-                  {&pages, 1}, now_)
-        .value_or(0);
+    return path_->add_vif(test::vif_settings(guest), {&pages, 1}, now_).value_or(0);
   }
   void be_made() {
     limits_.first_generation = static_cast<std::uint16_t>(256 * dead_.size());

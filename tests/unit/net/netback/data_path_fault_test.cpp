@@ -189,7 +189,7 @@ TEST_F(DataPathTest, AnotherIncarnationMayBeToldToLoseIt) {
   wire_.ring.clear();
   path_ = std::make_unique<DataPath>(pool_, xen_, DataPath::Limits{});
   ports_.clear();
-  VifSettings forgetful = settings(a_);
+  VifSettings forgetful = test::vif_settings(a_);
   forgetful.lose_unanswered = true;
   connect(a_, forgetful);
   path_->set_nic(&wire_);

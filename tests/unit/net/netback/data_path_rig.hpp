@@ -35,17 +35,7 @@ class DataPathTest : public ::testing::Test {
   std::uint64_t now_{1000 * kMs};
   std::map<abi::DomId, PortId> ports_;
 
-  static VifSettings settings(const Guest& guest) {
-    return {.domid = guest.domid(),
-            .handle = 0,
-            .mac = test::mac(static_cast<std::uint8_t>(guest.domid())),
-            .rate = {},
-            .only_own = false,
-            .ipv4 = {},
-            .scatter_gather = true,
-            .abilities = {true, true, true, true}};
-  }
-  void connect(Guest& guest) { connect(guest, settings(guest)); }
+  void connect(Guest& guest) { connect(guest, test::vif_settings(guest)); }
   void connect(Guest& guest, VifSettings what) {
     const QueuePages pages{.tx = guest.tx_page(), .rx = guest.rx_page()};
     const auto port = path_->add_vif(std::move(what), {&pages, 1}, now_);

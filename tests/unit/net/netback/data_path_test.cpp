@@ -63,7 +63,7 @@ TEST_F(DataPathTest, OffloadsTravelAsTheyAre) {
   EXPECT_TRUE(packets[0].flags & NETRXF_csum_blank);
 
   // A receiver that can do nothing of it gets segments.
-  VifSettings poor = settings(c_);
+  VifSettings poor = test::vif_settings(c_);
   poor.scatter_gather = false;
   poor.abilities = {};
   connect(c_, poor);
@@ -135,7 +135,7 @@ TEST_F(DataPathTest, TheWireDelivers) {
 }
 
 TEST_F(DataPathTest, RatesAreKept) {
-  VifSettings slow = settings(a_);
+  VifSettings slow = test::vif_settings(a_);
   slow.rate = RateLimit{10'000, 10'000};
   connect(a_, slow);
   connect(b_);
