@@ -91,6 +91,8 @@ class _System:
                     break
             if here.system in options.POLICIES and here.alive:
                 (out / "history.json").write_text(here.session.run("ppvmm history --last 0 --json -", 60).out)
+            if here.system == "linux-domain" and here.alive:
+                (out / "operator.log").write_text(here.session.run("cat /tmp/operator.log", 60).out)
         finally:
             here.close()
 

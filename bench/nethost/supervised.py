@@ -120,7 +120,7 @@ def start_operator(session: Session, vifs: dict[str, str]) -> None:
     """`vifs`: of each guest, as xl network-attach takes it."""
     session.put("".join(f"{name} {vif}\n" for name, vif in vifs.items()).encode(), "/tmp/operator.vifs")
     session.put(OPERATOR.encode(), "/tmp/operator.sh")
-    session.start("sh /tmp/operator.sh > /tmp/operator.log 2>&1")
+    session.start("sh -x /tmp/operator.sh > /tmp/operator.log 2>&1")  # its trace tells what xl said
 
 
 def seen_by_operator(session: Session, fault_ns: int) -> Seen:
