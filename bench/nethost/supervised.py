@@ -109,6 +109,7 @@ driver_domain = 1
   wait-for 60 xenstore-exists "/local/domain/$id/data/ready"
   while read -r name vif; do
     xl network-detach "$name" 0
+    sleep 1  # one that comes back before the guest's kernel has looked has never vanished for it, and is not taken up
     xl network-attach "$name" $vif  # its words are arguments of their own
   done < /tmp/operator.vifs
   echo "repaired $(now)"
