@@ -31,7 +31,7 @@ bool writable_or_executable(ppvmm::test::Checks& checks) {
     if (executable != in_text || (executable && (entry & paging::kWritable) != 0)) ++wrong;
   }
   checks.note("mapped", mapped);
-  checks.expect(mapped + 5 == pages, "all memory but five guard pages is mapped");
+  checks.expect(mapped + 6 == pages, "all memory but six guard pages is mapped");
   return wrong == 0;
 }
 
