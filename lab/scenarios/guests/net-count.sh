@@ -22,7 +22,9 @@ touch /tmp/stop
 wait
 cat /tmp/count.json
 sort /tmp/fetched | uniq -c
-check "no packet sent was lost, either way" sh -c 'test $(grep -c "\"lost\": 0" /tmp/count.json) = 2'
+# What reached a guest whose own socket had no room (its UDP memory, when the guest gets too little of the processor) was carried.
+sed -n 's/.*"lost": \([0-9]*\).*"overflowed": \([0-9]*\).*/\1 \2/p' /tmp/count.json > /tmp/lost
+check "no packet sent was lost on its way, either way" awk '$1 > $2 { bad = 1 } END { exit bad || NR != 2 }' /tmp/lost
 check "none was damaged" sh -c 'test $(grep -c "\"foreign\": 0" /tmp/count.json) = 2'
 for way in there back; do
   for what in duplicated reordered overflowed longest_silence_ms; do
