@@ -9,8 +9,8 @@ from ppvmm.term import say  # noqa: E402
 from storehost import paper  # noqa: E402
 from storehost.hosts import COLOURS, NAMES, figure  # noqa: E402
 
-# What we ask of ours: a crash is seen at once, idle corruption by scrubbing. A crash counts from the unikernel's own
-# fault record, corruption from the flipped bit.
+# What we ask of ours: an outage in place, or of a domain that is built anew; a crash is seen at once, idle corruption by
+# scrubbing. A crash counts from the unikernel's own fault record, corruption from the flipped bit.
 OUTAGE_MS = {"crash": 10.0, "corruption": 10.0, "destroyed": 40.0}
 DETECTION_MS = {"crash": ("detection", 1.0), "corruption": ("seen after injection", 100.0)}
 COLUMNS = ("creations that succeed", "clients served again", "creation", "until it bites", "detection", "recovery",
