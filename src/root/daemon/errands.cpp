@@ -110,7 +110,8 @@ bool Errands::begin() {
     if (answers_ >= 0 && tell(words)) return true;
     end_child();
   }
-  return start_child() && tell(words);
+  // A new one that ended before it could be told has said why: advance() reads that.
+  return start_child() && (tell(words) || errno == EPIPE);
 }
 
 void Errands::hear() {

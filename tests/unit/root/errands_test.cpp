@@ -122,11 +122,14 @@ TEST_F(ErrandsTest, OneThatIsDroppedEndsWithItsChild) {
 
 TEST_F(ErrandsTest, WithoutTheToolItSaysSo) {
   Errands errands("/nowhere", folder_ + "/nothing");
-  errands.add({.what = "join", .words = "join a"});
-  const auto ended = end_of_next(errands);
-  ASSERT_TRUE(ended);
-  EXPECT_FALSE(ended->ok);
-  EXPECT_EQ(ended->problem, "cannot be run");
+  // Its child ends at once, before or after it is told its errand: many times, to meet both.
+  for (int i = 0; i < 200; ++i) {
+    errands.add({.what = "join", .words = "join a"});
+    const auto ended = end_of_next(errands);
+    ASSERT_TRUE(ended);
+    EXPECT_FALSE(ended->ok);
+    ASSERT_EQ(ended->problem, "cannot be run");
+  }
 }
 
 }  // namespace
