@@ -1,16 +1,12 @@
 """Faults to network back-ends, each done from outside of what it hits: to a unikernel by `ppvmm inject`, to a card through
 its registers, to a Linux domain by what Xen and xl offer. No back-end is asked to fail."""
 
-import functools
 import json
-import re
-import subprocess
 from dataclasses import dataclass
 
 from nethost.backends import CARD, must
-from ppvmm import build
+from ppvmm import symbols
 from ppvmm.session import Hung, Session
-from ppvmm.term import UserError
 
 LINUX = ("linux-dom0", "linux-domain")
 # Registers of the 82574L, datasheet 10.2.2.1 (device control), 10.2.6.1 (transmit control), and what a reset clears
@@ -33,22 +29,8 @@ class Done:
     dom0_ns: int    # when, on dom0's monotonic clock
 
 
-@functools.cache
-def symbols() -> dict[str, int]:
-    """Addresses in net_uk, by demangled name."""
-    image = build.output("net_uk")
-    debug = image.with_name(image.name + ".debug")
-    done = subprocess.run(["nm", "-C", debug if debug.exists() else image], capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(f"the symbols of net_uk cannot be read: {done.stderr.strip()}")
-    return {name: int(address, 16) for address, name in re.findall(r"^([0-9a-f]+) \w (.*)$", done.stdout, re.MULTILINE)}
-
-
 def address_of(beginning: str) -> int:
-    found = [address for name, address in symbols().items() if name.startswith(beginning)]
-    if not found:
-        raise UserError(f"net_uk has no symbol that begins with {beginning!r}")
-    return found[0]
+    return symbols.address_of("net_uk", beginning)
 
 
 def _clock(session: Session) -> int:

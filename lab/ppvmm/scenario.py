@@ -4,7 +4,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ppvmm import bench_smoke
+from ppvmm import bench_smoke, symbols
 from ppvmm.paths import SCENARIOS
 from ppvmm.qemu import Variant
 from ppvmm.results import Result, new_folder
@@ -12,7 +12,7 @@ from ppvmm.session import Hung, Lab
 from ppvmm.term import UserError, say
 
 KEYS = {"name", "summary", "suite", "timeout_s", "targets", "files", "script", "run", "bench", "expect", "variant",
-        "xenstores"}
+        "xenstores", "symbols"}
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Scenario:
     expect: list[str] = field(default_factory=list)  # events that must have been reported
     folder: Path = SCENARIOS
     xenstores: list[str] = field(default_factory=list)  # `./ppvmm test` runs it once with each of these
+    symbols: dict[str, str] = field(default_factory=dict)  # variable of the script -> "IMAGE name of a function in it"
     bench: str = ""  # instead of a script: the words of a ./ppvmm that boots its own machines
 
 
@@ -72,7 +73,7 @@ def load(name: str) -> Scenario:
     script = (path.parent / data["script"]).read_text() if "script" in data else data.get("run", "")
     return Scenario(data.get("name", path.stem), data["summary"], data["suite"], float(data["timeout_s"]), script,
                     variant, data.get("targets", []), data.get("files", {}), data.get("expect", []), path.parent,
-                    data.get("xenstores", [variant.xenstore]), data.get("bench", ""))
+                    data.get("xenstores", [variant.xenstore]), data.get("symbols", {}), data.get("bench", ""))
 
 
 class Spectator:
@@ -109,7 +110,9 @@ def run(scenario: Scenario, json_file: Path | None = None, verbose: bool = True,
     session = None
     try:
         session = Lab(files, scenario.targets, folder).boot(scenario.variant, on_event=on_event)
-        session.put(scenario.script.encode(), "/tmp/scenario.sh")
+        places = "".join(f"{name}={symbols.address_of(*what.split(' ', 1)):#x}\n"
+                         for name, what in scenario.symbols.items())
+        session.put((places + scenario.script).encode(), "/tmp/scenario.sh")
         done = session.run("set -ex; cd /tmp; . /tmp/scenario.sh", scenario.timeout_s)
         (folder / "script.log").write_text(done.out + done.err)
         last = "\n".join(done.out.splitlines()[-5:] + done.err.splitlines()[-10:])

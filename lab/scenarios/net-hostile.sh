@@ -32,6 +32,7 @@ sleep 1
 xenstore-write "$left/data/stop" 1
 check "the bystander is through" wait-for 60 xenstore-exists "$left/data/done"
 check "each vif that broke the protocol is named in the log" test "$(grep -c 'disconnected, its front-end sent' "$log")" -ge 12
+check "each was made anew first, to be sure that it was not netback" test "$(grep -c 'is doubted .* and made anew' "$log")" -ge 8
 check "net_uk lives its first life" sh -c "! grep -q 'life 2' $log"
 check "netback was never made anew" sh -c "! grep -q 'made anew in' $log"
 cat "$log"

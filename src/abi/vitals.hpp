@@ -1,6 +1,6 @@
 /// The vitals page: what a unikernel shows to root, and what it keeps for its next incarnation.
 ///
-/// Layout version 2, shared by the unikernel runtime (src/kernel) and the dom0-side tools
+/// Layout version 3, shared by the unikernel runtime (src/kernel) and the dom0-side tools
 /// (src/root). docs/vitals.md explains the protocol; the address comes from the image's own ELF
 /// note (abi/image_note.hpp). Little endian, x86-64. The region is kVitalsPages pages: one page of
 /// `Vitals`, then the survivors table.
@@ -19,7 +19,7 @@
 namespace ppvmm::abi {
 
 inline constexpr std::uint64_t kVitalsMagic = 0x736C617469567050u;  // "PpVitals"
-inline constexpr std::uint32_t kVitalsVersion = 2;
+inline constexpr std::uint32_t kVitalsVersion = 3;
 inline constexpr std::size_t kPageBytes = 4096;
 /// One page of Vitals and sixteen of survivors.
 inline constexpr std::size_t kVitalsPages = 17;
@@ -152,10 +152,11 @@ struct Origin {
   std::uint64_t flags;  ///< start_info flags (SIF_*).
   std::uint64_t canary_seed;
   std::uint64_t first_entry_ns;  ///< Xen system time of the first entry of this domain.
+  std::uint64_t image_sum;       ///< Of code and constants at the first entry.
   std::array<char, 256> command_line;
   std::uint64_t sum;  ///< origin_sum().
 };
-static_assert(sizeof(Origin) == 360);
+static_assert(sizeof(Origin) == 368);
 
 /// Kinds of things that outlive a microreboot.
 enum class SurvivorKind : std::uint16_t {
@@ -218,30 +219,30 @@ struct Vitals {
   Orders orders;
   // Offset 1408.
   Origin origin;
-  // Offset 1768: survivors table.
+  // Offset 1776: survivors table.
   std::uint32_t survivors_used;
   std::uint32_t survivor_in_work;  ///< Index + 1 of an entry being rewritten; 0: none.
   std::uint64_t survivors_sum;     ///< XOR of the entries' sums.
-  // Offset 1784: root's command, and the unikernel's answer.
+  // Offset 1792: root's command, and the unikernel's answer.
   Command command;
   std::uint32_t command_done;    ///< Serial of the last command carried out.
   std::uint32_t command_result;  ///< 0: done; else why not, as the image defines it.
-  // Offset 1808.
+  // Offset 1816.
   std::uint64_t notices_posted;  ///< Number of the newest notice.
   std::array<Notice, kNotices> notices;
-  // Offset 2840: of this incarnation, in order.
+  // Offset 2848: of this incarnation, in order.
   std::array<Lap, kLaps> laps;
-  std::uint64_t reserved4[117];
+  std::uint64_t reserved4[116];
 };
 static_assert(offsetof(Vitals, counts) == 128);
 static_assert(offsetof(Vitals, progress) == 256);
 static_assert(offsetof(Vitals, fault) == 768);
 static_assert(offsetof(Vitals, orders) == 1280);
 static_assert(offsetof(Vitals, origin) == 1408);
-static_assert(offsetof(Vitals, survivors_used) == 1768);
-static_assert(offsetof(Vitals, command) == 1784);
-static_assert(offsetof(Vitals, notices_posted) == 1808);
-static_assert(offsetof(Vitals, laps) == 2840);
+static_assert(offsetof(Vitals, survivors_used) == 1776);
+static_assert(offsetof(Vitals, command) == 1792);
+static_assert(offsetof(Vitals, notices_posted) == 1816);
+static_assert(offsetof(Vitals, laps) == 2848);
 static_assert(sizeof(Vitals) == kPageBytes);
 
 /// The whole region as it lies in memory.
@@ -267,7 +268,7 @@ constexpr std::uint64_t origin_sum(const Origin& origin) {
       checksum({origin.start_info_va, origin.shared_info_maddr, origin.nr_pages, origin.p2m_va,
                 origin.page_tables_va, origin.first_heap_pfn, origin.console_mfn, origin.store_mfn,
                 static_cast<std::uint64_t>(origin.console_port) << 32 | origin.store_port,
-                origin.flags, origin.canary_seed, origin.first_entry_ns});
+                origin.flags, origin.canary_seed, origin.first_entry_ns, origin.image_sum});
   for (const char letter : origin.command_line) {
     state = mix(state, static_cast<unsigned char>(letter));
   }

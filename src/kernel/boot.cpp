@@ -9,6 +9,7 @@
 #include "kernel/console.hpp"
 #include "kernel/events.hpp"
 #include "kernel/grants.hpp"
+#include "kernel/image.hpp"
 #include "kernel/layout.hpp"
 #include "kernel/memory.hpp"
 #include "kernel/paging.hpp"
@@ -70,6 +71,7 @@ void note_origin(const start_info_t& info, Address builder_stack) {
   const std::uint64_t free_frame = frame_of(builder_stack + kPage - 1);
   origin.first_heap_pfn = paging::build(origin, free_frame);
   origin.first_entry_ns = time::now();
+  origin.image_sum = image::sum();
   origin.sum = abi::origin_sum(origin);
 }
 

@@ -12,6 +12,7 @@
 
 #include "abi/xen.hpp"
 #include "kernel/grants.hpp"
+#include "net/netback/accusations.hpp"
 #include "net/netback/vif_record.hpp"
 #include "uk/net/plumbing.hpp"
 
@@ -51,8 +52,7 @@ class Connection {
   /// are impossible. Panics if the record is damaged: the next life asks XenStore. Called from
   /// within netback (contained).
   [[nodiscard]] bool rejoin();
-  /// What the data path knew of it was wrong. Says how often that was.
-  [[nodiscard]] unsigned was_wrong() { return ++wrong_; }
+  [[nodiscard]] net::Accusations& accusations() { return accusations_; }
   /// Limits what the guest sends, from now on and for heirs.
   void set_rate(std::optional<net::RateLimit> rate);
   /// Carries out what the data path owes the guest.
@@ -83,7 +83,7 @@ class Connection {
   std::uint16_t handle_;
   std::optional<net::PortId> joined_;
   net::PortId port_{};
-  unsigned wrong_{};
+  net::Accusations accusations_;
   std::vector<std::unique_ptr<Line>> lines_;
 };
 

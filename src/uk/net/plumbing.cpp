@@ -100,12 +100,7 @@ void Plumbing::tell() {
     if (connections_[owed.port] != nullptr) connections_[owed.port]->notify(owed);
   }
   owed_.clear();
-  for (const net::Offence& offence : offences_) {
-    if (listener_ != nullptr && connections_[offence.port] != nullptr) {
-      listener_->offended(*connections_[offence.port], offence.reason);
-    }
-  }
-  offences_.clear();
+  if (!offences_.empty()) judge(std::exchange(offences_, {}));
 }
 
 void Plumbing::arm_timer(std::optional<kernel::Nanoseconds> due) {

@@ -5,7 +5,9 @@
 /// audited every kAuditNs (DataPath::audit()). In both cases it is thrown away as it is and made
 /// anew: over the guests' rings, from the vifs' records, while the driver goes on with what it has.
 /// What was not answered is read from the rings again; what came from the wire and was not
-/// delivered is found by the pool's notes. A vif that alone is wrong is alone made anew.
+/// delivered is found by the pool's notes. A vif that alone is wrong is alone made anew, and so is
+/// one whose front-end seems hostile: it is disconnected when it seems so again, and code and
+/// constants are what was built.
 #pragma once
 
 #include <array>
@@ -137,7 +139,10 @@ class Plumbing final : private net::NicClient {
   void make_path();
   void died();
   void rebuild(abi::net_uk::Trouble trouble, std::string_view why);
-  void rebuild_vif(net::PortId port);
+  void judge(std::span<const net::Offence> offences);
+  void blame(Connection& connection, net::Hostile reason);
+  /// Makes one vif anew. False if its rings do not allow it. Netback is another one if it died.
+  [[nodiscard]] bool rebuild_vif(Connection& connection, std::string_view why);
   [[nodiscard]] bool dies_too_often(kernel::Nanoseconds now);
 
   std::unique_ptr<net::device::DevicePool> memory_;

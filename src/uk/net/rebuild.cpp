@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kernel/console.hpp"
+#include "kernel/image.hpp"
 #include "kernel/memory.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/time.hpp"
@@ -26,8 +27,6 @@ constexpr kernel::Nanoseconds kDeathsWindowNs = 100 * kernel::time::kMillisecond
 constexpr std::uint64_t kMemoryLeast = 1u << 20;
 /// Ports' generations of one netback after the other.
 constexpr std::uint64_t kGenerations = 256;
-/// Times that a vif's state may be wrong before its front-end is thought to be the cause.
-constexpr unsigned kVifRebuildsMost = 8;
 
 }  // namespace
 
@@ -55,8 +54,19 @@ void Plumbing::audit() {
     rebuild(Trouble::died, *found.broken);
     return;
   }
-  for (const net::PortId port : found.bad)
-    rebuild_vif(port);
+  // Ports are others' when netback dies on the way.
+  std::array<Connection*, net::kPortsMax> bad{};
+  std::size_t count = 0;
+  for (const net::PortId port : found.bad) {
+    if (connections_[port] != nullptr) bad[count++] = connections_[port];
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    Connection& connection = *bad[i];
+    if (!connection.accusations().contradicted() ||
+        !rebuild_vif(connection, "what is known of it contradicts itself")) {
+      blame(connection, net::Hostile::ring_overflow);
+    }
+  }
   // A ring that stood still is looked at.
   wake();
 }
@@ -116,7 +126,7 @@ void Plumbing::rebuild(Trouble trouble, std::string_view why) {
   pool().enter(outside);
   if (!alive) kernel::panic("a new netback dies at once: its code is damaged");
   for (std::size_t i = 0; i < lost_count; ++i) {
-    if (listener_ != nullptr) listener_->offended(*lost[i], net::Hostile::ring_overflow);
+    blame(*lost[i], net::Hostile::ring_overflow);
   }
   kicked_ = {};
   kicked_ports_ = 0;
@@ -136,23 +146,50 @@ std::optional<net::PortId> Plumbing::rejoin(net::VifSettings settings,
   return port;
 }
 
-void Plumbing::rebuild_vif(net::PortId port) {
-  Connection* const connection = connections_[port];
-  if (connection == nullptr) return;
+/// Front-ends that seem to have broken the protocol, by what one pass found.
+void Plumbing::judge(std::span<const net::Offence> offences) {
+  kernel::image::must_be_whole("damaged code accused a front-end");
+  struct Accused {
+    Connection* connection{};
+    net::Hostile reason{};
+  };
+  // Ports are others' when netback dies on the way.
+  std::array<Accused, net::kPortsMax> accused;
+  std::size_t count = 0;
+  for (const net::Offence& offence : offences) {
+    if (Connection* const connection = connections_[offence.port]; connection != nullptr) {
+      accused[count++] = {.connection = connection, .reason = offence.reason};
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& [connection, reason] = accused[i];
+    if (!connection->accusations().offended(kernel::time::now()) ||
+        !rebuild_vif(*connection, net::text_of(reason))) {
+      blame(*connection, reason);
+    }
+  }
+}
+
+/// It is the front-end, unless it is us.
+void Plumbing::blame(Connection& connection, net::Hostile reason) {
+  kernel::image::must_be_whole("damaged code blamed a front-end");
+  if (listener_ != nullptr) listener_->offended(connection, reason);
+}
+
+bool Plumbing::rebuild_vif(Connection& connection, std::string_view why) {
   ++statistics_.vif_rebuilds;
+  const net::PortId port = connection.port();
   connections_[port] = nullptr;
   bool again = false;
   const bool alive = guard([&] {
     path_->remove_vif(port);
-    again = connection->was_wrong() <= kVifRebuildsMost && connection->rejoin();
+    again = connection.rejoin();
   });
-  if (!alive) return;
-  log(Level::warning, "netback: vif", connection->domid(), ".", connection->handle(),
-      again ? " was wrong, and is made anew" : " is wrong again and again");
-  if (!again && listener_ != nullptr) {
-    listener_->offended(*connection, net::Hostile::ring_overflow);
-  }
   wake();
+  if (!alive) return true;  // the new netback has all of them anew
+  log(Level::warning, "netback: vif", connection.domid(), ".", connection.handle(), " is doubted (",
+      why, again ? "), and made anew to be sure" : "), and its rings are impossible");
+  return again;
 }
 
 }  // namespace ppvmm::netuk

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kernel/console.hpp"
+#include "kernel/image.hpp"
 #include "kernel/text.hpp"
 #include "kernel/time.hpp"
 #include "uk/net/root_link.hpp"
@@ -61,6 +62,13 @@ void VifDevice::offended(net::Hostile reason) {
   poke();
 }
 
+/// Not for what damaged code of ours made of it.
+void VifDevice::refuse(Level level, std::string_view why) {
+  kernel::image::must_be_whole("damaged code refused a vif");
+  log(level, "vif", domid_, ".", handle_, ": ", why);
+  handshake_.failed();
+}
+
 Task<> VifDevice::live() {
   while (!over_) {
     while (!changed_)
@@ -81,8 +89,7 @@ Task<> VifDevice::live() {
     } else if (++attempts_ < kAttempts) {
       timer_.once(kernel::time::now() + kRetryNs);
     } else {
-      log(Level::error, "vif", domid_, ".", handle_, ": given up");
-      handshake_.failed();
+      refuse(Level::error, "given up");
       attempts_ = 0;
       changed_ = !handshake_.refused();
     }
@@ -205,8 +212,7 @@ Task<bool> VifDevice::connect(bool announce) {
   auto offers = co_await read_offers();
   if (!settings || !offers) {
     ticket_.give_back();
-    log(Level::warning, "vif", domid_, ".", handle_, ": its front-end offers nothing usable");
-    handshake_.failed();
+    refuse(Level::warning, "its front-end offers nothing usable");
     co_return false;
   }
   const std::size_t queues = offers->size();
@@ -214,8 +220,7 @@ Task<bool> VifDevice::connect(bool announce) {
   if (!announce) co_await gate_->pass();
   auto connection = Connection::open(*plumbing_, std::move(*settings), *offers);
   if (!connection) {
-    log(Level::warning, "vif", domid_, ".", handle_, ": ", connection.error());
-    handshake_.failed();
+    refuse(Level::warning, connection.error());
     co_return false;
   }
   connection_ = std::move(*connection);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "kernel/console.hpp"
 #include "kernel/task.hpp"
 #include "kernel/timers.hpp"
 #include "net/netback/handshake.hpp"
@@ -59,6 +60,7 @@ class VifDevice {
   kernel::task::Task<std::optional<QueueOffer>> read_offer(std::string where);
   kernel::task::Task<> read_rate();
   void leave(std::string_view why);
+  void refuse(kernel::Level level, std::string_view why);
   static void on_deadline(void* self);
 
   Plumbing* plumbing_;
