@@ -23,8 +23,12 @@ std::uint64_t sum() {
                    &ppvmm_rodata_end[0]);
 }
 
+bool whole() {
+  return sum() == vitals::page().origin.image_sum;
+}
+
 void must_be_whole(std::string_view what) {
-  if (sum() != vitals::page().origin.image_sum) panic(what, abi::FaultKind::corruption);
+  if (!whole()) panic(what, abi::FaultKind::corruption);
 }
 
 }  // namespace ppvmm::kernel::image

@@ -13,8 +13,11 @@ namespace ppvmm::kernel::image {
 /// Checksum of code and constants as they are in memory now. Some ten instructions for 8 bytes.
 [[nodiscard]] std::uint64_t sum();
 
-/// Panics as corruption, with `what` as the message, if code or constants are not what the first
-/// life found (vitals, `Origin::image_sum`): root puts them back and the next life looks again.
+/// Are they what the first life found (vitals, `Origin::image_sum`)?
+[[nodiscard]] bool whole();
+
+/// Panics as corruption, with `what` as the message, if not: root puts them back and the next life
+/// looks again.
 void must_be_whole(std::string_view what);
 
 }  // namespace ppvmm::kernel::image

@@ -30,6 +30,9 @@ struct PrimaryOptions {
   std::uint64_t key{};  ///< The set's secret; after a recovery: that of the regions.
   /// A backup that keeps a full log full for so long is dropped.
   std::uint64_t stuck_after_ms{100};
+  /// Are our own code and constants what was built? Asked before a domain is called broken; null:
+  /// nobody can tell.
+  bool (*whole)(){};
 };
 
 class Primary {
@@ -77,10 +80,11 @@ class Primary {
   [[nodiscard]] bool corrupt() const {
     return (replica_.machine().corruptions() != 0 || doubt_) && set_.members() != 0;
   }
-  /// Dom0's kernel seems to have broken the protocol, where its stream of requests is at `at`. More
-  /// likely it is we who cannot read any more, and to ignore dom0 from then on, on all replicas,
-  /// would be the end of the host. So nothing has been logged, and corrupt() holds: the next life
-  /// looks again. Other domains are believed at once: they must not end our life at will.
+  /// A domain, most likely dom0's kernel, seems to have broken the protocol, where its stream of
+  /// requests is at `at`. More likely it is we who cannot read any more, and to ignore dom0 from
+  /// then on, on all replicas, would be the end of the host. So nothing has been logged, and
+  /// corrupt() holds: the next life looks again. Of other domains it is believed at once, as they
+  /// must not end our life at will, unless our own code is damaged (PrimaryOptions::whole).
   struct Doubt {
     DomId domid{};
     std::uint64_t at{};

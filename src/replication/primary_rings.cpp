@@ -78,7 +78,10 @@ Primary::Turn Primary::turn(Link& one) {
 bool Primary::doubtful(const Link& one, const Seat& seat) {
   constexpr DomId kDom0 = 0;
   const Doubt doubt{one.domid, seat.in};
-  if (one.domid != kDom0 || set_.members() == 0 || seen_before_ == doubt) return false;
+  if (set_.members() == 0) return false;
+  const bool believed =
+      one.domid == kDom0 ? seen_before_ == doubt : options_.whole == nullptr || options_.whole();
+  if (believed) return false;
   doubt_ = doubt;
   return true;
 }

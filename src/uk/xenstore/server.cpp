@@ -4,6 +4,7 @@
 
 #include "abi/hypercall.hpp"
 #include "kernel/console.hpp"
+#include "kernel/image.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/time.hpp"
 #include "uk/xenstore/log.hpp"
@@ -31,7 +32,7 @@ Server::Server(const Settings& settings, RemoteRegions& regions, Beginning begin
     : settings_(settings),
       regions_(regions),
       primary_(std::move(beginning.state), std::move(beginning.set),
-               {.geometry = settings.geometry, .key = key}),
+               {.geometry = settings.geometry, .key = key, .whole = &kernel::image::whole}),
       facts_(facts),
       timer_(kernel::time::timers(), &Server::on_timer, this),
       pulse_(kernel::time::timers(), &Server::on_pulse, this),

@@ -80,7 +80,7 @@ void Server::recall_doubt() {
 void Server::end_if_corrupt() const {
   if (!primary_.corrupt()) return;
   if (const auto doubt = primary_.doubt(); doubt && pass_on(*doubt)) {
-    kernel::panic("dom0's kernel seems to break the protocol: the next life looks again",
+    kernel::panic("a client seems to break the protocol: the next life looks again",
                   abi::FaultKind::corruption);
   }
   kernel::panic("a node of the tree is not what was stored", abi::FaultKind::corruption);

@@ -34,6 +34,36 @@ TEST_F(RecoveryTest, Dom0IsIgnoredOnlyWhenTwoLivesSawItBreakTheProtocol) {
   EXPECT_FALSE(primary_->neglects()) << "and we know why it is ignored";
 }
 
+/// Another domain is believed, unless our own code is damaged.
+TEST_F(RecoveryTest, AnotherDomainIsIgnoredAtOnceButNotByDamagedCode) {
+  static bool whole = false;
+  whole = false;
+  auto recovery = recovered();
+  ASSERT_TRUE(recovery);
+  primary_.emplace(std::move(recovery->state), std::move(recovery->set),
+                   PrimaryOptions{.geometry = kSmall, .key = kKey, .whole = [] { return whole; }});
+  ASSERT_TRUE(primary_->adopt(0, page_.shared()));
+  test::Memory page(4096);
+  ASSERT_TRUE(primary_->connect(5, 1, 1, page.shared()));
+  reinterpret_cast<store::RingPage*>(page.bytes().data())->req_prod += 5000;
+  const store::ClientRing guest(*reinterpret_cast<store::RingPage*>(page.bytes().data()));
+  primary_->kick(5);
+  EXPECT_EQ(primary_->run(100), Primary::Run::corrupt);
+  ASSERT_TRUE(primary_->doubt());
+  EXPECT_EQ(primary_->doubt()->domid, 5U);
+  EXPECT_EQ(guest.error(), 0U) << "and nothing has been done to it";
+
+  recovery = recovered();
+  ASSERT_TRUE(recovery);
+  whole = true;
+  primary_.emplace(std::move(recovery->state), std::move(recovery->set),
+                   PrimaryOptions{.geometry = kSmall, .key = kKey, .whole = [] { return whole; }});
+  ASSERT_TRUE(primary_->adopt(0, page_.shared()));
+  ASSERT_TRUE(primary_->adopt(5, page.shared()));
+  EXPECT_EQ(primary_->run(100), Primary::Run::idle);
+  EXPECT_NE(guest.error(), 0U) << "it was the guest";
+}
+
 TEST_F(RecoveryTest, ADamagedCheckpointIsNotCopied) {
   for (int i = 0; i < 20; ++i)
     ASSERT_TRUE(write("/n/" + std::to_string(i), "x"));
