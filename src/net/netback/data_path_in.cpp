@@ -4,6 +4,7 @@
 
 #include "net/netback/data_path.hpp"
 #include "net/netback/frame_tag.hpp"
+#include "net/netback/page_layout.hpp"
 
 namespace ppvmm::net {
 
@@ -56,17 +57,29 @@ void DataPath::read_queue(PortId port, Vif& vif, std::uint8_t index) {
 }
 
 bool DataPath::copy_in(PortId port, std::uint8_t queue, const TxPacket& packet) {
+  PageLayout layout;
+  std::array<PageLayout::Place, kFragmentsMax> places;
+  std::array<std::uint16_t, kFragmentsMax> used;  // of each page
+  for (std::size_t i = 0; i < packet.count; ++i) {
+    const std::uint16_t length = packet.fragments[i].length;
+    places[i] = layout.add(length);
+    used[places[i].page] = static_cast<std::uint16_t>(places[i].offset + length);
+  }
   const auto pool = pool_->statistics();
-  const auto needed = static_cast<std::uint32_t>((packet.length + kBufferBytes - 1) / kBufferBytes);
   const Vif& vif = *vifs_[port];
   std::uint32_t held = 0;
   for (const Queue& each : vif.queues)
     held += each.tx.held();
-  if (pool.free_buffers < limits_.reserve + needed || held > pool.free_buffers + packet.slots) {
+  if (pool.free_buffers < limits_.reserve + layout.pages() ||
+      held > pool.free_buffers + packet.slots) {
     return false;
   }
-  Frame frame = pool_->frame_of(packet.length);
+  Frame frame = pool_->frame();
   if (!frame) return false;
+  for (std::uint16_t page = 0; page < layout.pages(); ++page) {
+    Buffer buffer = pool_->take();
+    if (!buffer || !frame.append(std::move(buffer), 0, used[page])) return false;
+  }
   frame.tag() =
       tag_of({.port = port, .queue = queue, .generation = vif.generation, .first = packet.first});
   frame.offload() = {.checksum_blank = packet.checksum_blank,
@@ -76,35 +89,21 @@ bool DataPath::copy_in(PortId port, std::uint8_t queue, const TxPacket& packet) 
                      .checksum_start = 0,
                      .checksum_offset = 0};
   const auto first_copy = static_cast<std::uint32_t>(copies_.size());
-  const auto targets = frame.fragments();
-  std::size_t target = 0;
-  std::uint16_t at = 0;
-  for (const TxFragment& piece : packet.pieces()) {
-    std::uint16_t done = 0;
-    while (done < piece.length) {
-      const auto room = static_cast<std::uint16_t>(targets[target].length - at);
-      const auto count =
-          std::min<std::uint16_t>(room, static_cast<std::uint16_t>(piece.length - done));
-      copies_.push_back({.domid = vif.settings.domid,
-                         .direction = GrantCopy::Direction::from_guest,
-                         .failed = false,
-                         .guest_offset = static_cast<std::uint16_t>(piece.offset + done),
-                         .buffer_offset = static_cast<std::uint16_t>(targets[target].offset + at),
-                         .length = count,
-                         .grant = piece.grant,
-                         .buffer = targets[target].buffer});
-      done = static_cast<std::uint16_t>(done + count);
-      at = static_cast<std::uint16_t>(at + count);
-      if (at == targets[target].length) {
-        ++target;
-        at = 0;
-      }
-    }
+  for (std::size_t i = 0; i < packet.count; ++i) {
+    const TxFragment& piece = packet.fragments[i];
+    copies_.push_back({.domid = vif.settings.domid,
+                       .direction = GrantCopy::Direction::from_guest,
+                       .failed = false,
+                       .guest_offset = piece.offset,
+                       .buffer_offset = places[i].offset,
+                       .length = piece.length,
+                       .grant = piece.grant,
+                       .buffer = frame.fragments()[places[i].page].buffer});
   }
   incoming_.push_back({.port = port,
                        .queue = queue,
                        .first_copy = first_copy,
-                       .copies = static_cast<std::uint32_t>(copies_.size()) - first_copy,
+                       .copies = packet.count,
                        .packet = packet,
                        .frame = std::move(frame)});
   return true;

@@ -4,8 +4,16 @@
 
 #include "net/netback/data_path.hpp"
 #include "net/netback/frame_tag.hpp"
+#include "net/netback/page_layout.hpp"
 
 namespace ppvmm::net {
+namespace {
+
+RxLayout layout_of(const Frame& frame) {
+  return rx_layout_of(frame.fragments(), frame.length(), frame.offload().gso != Gso::none);
+}
+
+}  // namespace
 
 void DataPath::deliver() {
   for (const PortId port : ports_) {
@@ -36,10 +44,10 @@ void DataPath::deliver_queue(PortId port, Vif& vif, std::uint8_t index) {
                           : adapted == Adapted::replaced;
     std::uint32_t needed = 0;
     if (adapted == Adapted::as_is) {
-      needed = rx_slots_of(waiting.frame);
+      needed = layout_of(waiting.frame).slots;
     } else {
       for (const Frame& each : adapted_)
-        needed += rx_slots_of(each);
+        needed += layout_of(each).slots;
     }
     if (fits && needed <= kRingSlots && needed > buffers) {
       if (queue.rx.sleep(queue.rx.taken() + needed)) {
@@ -74,9 +82,10 @@ void DataPath::deliver_queue(PortId port, Vif& vif, std::uint8_t index) {
 
 void DataPath::copy_out(PortId port, Vif& vif, std::uint8_t index, Frame frame) {
   Queue& queue = vif.queues[index];
+  const RxLayout layout = layout_of(frame);
   Outgoing out{.port = port,
                .queue = index,
-               .slots = static_cast<std::uint16_t>(rx_slots_of(frame)),
+               .slots = static_cast<std::uint16_t>(layout.slots),
                .place = queue.rx.taken(),
                .first_copy = static_cast<std::uint32_t>(copies_.size()),
                .copies = 0,
@@ -88,7 +97,7 @@ void DataPath::copy_out(PortId port, Vif& vif, std::uint8_t index, Frame frame) 
   for (const Fragment& fragment : out.frame.fragments()) {
     std::uint16_t done = 0;
     while (done < fragment.length) {
-      if (used == kBufferBytes) {
+      if (used == kBufferBytes || (layout.whole && used + fragment.length > kBufferBytes)) {
         const bool first = left == out.frame.length();
         grant = queue.rx.take();
         used = 0;
@@ -135,14 +144,13 @@ void DataPath::finish_outgoing() {
     bool failed = false;
     for (std::uint32_t slot = 0; slot < each.slots; ++slot) {
       if (segmented && slot == 1) continue;  // its extra info
-      const std::uint32_t bytes = std::min<std::uint32_t>(left, kBufferBytes);
-      left -= bytes;
-      std::uint32_t copied = 0;
+      std::uint32_t bytes = 0;
       bool bad = false;
-      while (copy < end_copy && copied < bytes) {
+      do {
         bad = bad || copies_[copy].failed;
-        copied += copies_[copy++].length;
-      }
+        bytes += copies_[copy++].length;
+      } while (copy < end_copy && copies_[copy].guest_offset != 0);
+      left -= bytes;
       std::uint16_t flags = left > 0 ? NETRXF_more_data : 0;
       if (slot == 0) {
         if (segmented) flags |= NETRXF_extra_info;

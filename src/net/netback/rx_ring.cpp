@@ -74,9 +74,4 @@ bool RxRing::sleep(std::uint32_t wanted) {
   return ring_.requests() - answered_ >= wanted;
 }
 
-std::uint32_t rx_slots_of(const Frame& frame) {
-  const auto pages = static_cast<std::uint32_t>((frame.length() + kBufferBytes - 1) / kBufferBytes);
-  return pages + (frame.offload().gso != Gso::none ? 1 : 0);
-}
-
 }  // namespace ppvmm::net

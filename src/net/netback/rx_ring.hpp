@@ -55,7 +55,4 @@ class RxRing {
   std::array<Answer, kRingSlots> answers_{};  ///< Of the slots taken, from `answered_` on.
 };
 
-/// Buffers that a frame needs: its bytes packed into pages, and one for its segmentation info.
-[[nodiscard]] std::uint32_t rx_slots_of(const Frame& frame);
-
 }  // namespace ppvmm::net

@@ -116,6 +116,7 @@ class E1000e final : public Nic {
   bool gone_{};
   bool device_error_{};
   bool link_pending_{};
+  bool masked_{};  ///< By on_interrupt(), until poll() has done all.
 
   std::array<Buffer, kRing> receive_buffers_;
   std::size_t receive_next_{};

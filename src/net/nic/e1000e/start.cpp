@@ -153,6 +153,7 @@ std::expected<void, NicError> E1000e::restart(std::vector<Frame>& unsent) {
   write(Reg::rdt, static_cast<std::uint32_t>(receive_tail_));
   started_ = true;
   look_at_link(false);
+  masked_ = false;
   write(Reg::ims, cause::kWanted);
   return {};
 }
@@ -309,6 +310,7 @@ bool E1000e::on_interrupt() {
   link_pending_ = link_pending_ || (causes & cause::kLinkChange) != 0;
   if ((causes & cause::kWanted) == 0) return false;
   write(Reg::imc, cause::kAll);
+  masked_ = true;
   return true;
 }
 
@@ -320,7 +322,12 @@ std::size_t E1000e::poll(std::size_t budget) {
     client_->received(std::move(rescued_[i]));
   rescued_count_ = 0;
   const std::size_t done = receive(budget);
-  if (done < budget) write(Reg::ims, cause::kWanted);
+  // Most polls come with a guest's work and not with an interrupt: a register's write costs more
+  // than all else here. What came without an interrupt says that ours may be masked.
+  if (done < budget && (masked_ || done > 0)) {
+    masked_ = false;
+    write(Reg::ims, cause::kWanted);
+  }
   return done;
 }
 
