@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nethost import host, loadset, mix, net_faults, options, supervised
+from nethost import host, loadset, mix, net_faults, options, supervised, usage
 from nethost.backends import NAMES
 from nethost.overhead import chosen
 from ppvmm import build, packages
@@ -99,9 +99,9 @@ class _System:
     def _round(self, here: host.Host, fault: str) -> Round:
         seconds, seed = self.arguments.seconds, self.arguments.seed + len(self.rounds)
         load = here.load(seconds, seed)
-        if fault == NONE:
-            return Round(self.system, fault, load.finish())
         at = seconds / 4
+        if fault == NONE:
+            return self._without(here, load, at)
         here.wait(at)
         unit = supervised.UNIT if self.system in options.POLICIES else here.backend.domain
         done = net_faults.FAULTS[fault](here.session, self.system, unit, seed)
@@ -119,6 +119,17 @@ class _System:
             made.seen = here.seen(done.dom0_ns)
         return made
 
+    def _without(self, here: host.Host, load: host.Load, at: float) -> Round:
+        """And what every domain uses in the middle of it: loads are paced but for ab, which gets what is left."""
+        here.wait(at)
+        before = usage.read(here.session)
+        here.wait(2 * at)
+        after = usage.read(here.session)
+        heard = load.finish()
+        for name, share in usage.shares(here.session, before, after).items():
+            self.result.add_samples(self.system, f"{NONE}: CPU, {name}", "share", [share])
+        return Round(self.system, NONE, heard)
+
     def _keep(self, made: Round) -> None:
         heard = made.heard
         values = {"detection": ("ms", made.seen.detection_ms), "recovery": ("ms", made.seen.recovery_ms),
@@ -126,7 +137,8 @@ class _System:
                   "lost, incoming": ("packets", heard.lost_in), "duplicated": ("packets", heard.duplicated),
                   "damaged": ("packets", heard.damaged), "TCP connections broken": ("connections", heard.broken),
                   "TCP streams with wrong bytes": ("connections", heard.wrong),
-                  "longest silence of a TCP stream": ("ms", heard.tcp_silence_ms), "ab": ("1/s", heard.web_rate),
+                  "longest silence of a TCP stream": ("ms", heard.tcp_silence_ms),
+                  "judged TCP": ("bytes", heard.tcp_bytes), "ab": ("1/s", heard.web_rate),
                   "served again": ("share", 1.0 if made.healed else 0.0)}
         values |= {f"ab, p{percent}": ("ms", heard.web_ms.get(percent)) for percent in (50, 95, 99)}
         for metric, (unit, value) in values.items():

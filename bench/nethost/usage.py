@@ -44,3 +44,10 @@ class Meter:
 
     def _spent(self, before: Usage, after: Usage) -> int:
         return after.cpu_ns[self._domid] - before.cpu_ns[self._domid]
+
+
+def shares(session: Session, before: Usage, after: Usage) -> dict[str, float]:
+    """Of one processor, what each domain used between two moments, by name."""
+    names = {int(words[1]): words[0] for words in map(str.split, must(session, "xl list").splitlines()[1:])}
+    return {names.get(domid, f"domain {domid}"): (spent - before.cpu_ns[domid]) / (after.now_ns - before.now_ns)
+            for domid, spent in after.cpu_ns.items() if domid in before.cpu_ns}
