@@ -103,7 +103,7 @@ class _System:
         if fault == NONE:
             return self._without(here, load, at)
         here.wait(at)
-        unit = supervised.UNIT if self.system in options.POLICIES else here.backend.domain
+        unit = here.backend.serving("inside") if self.system in options.POLICIES else here.backend.domain
         done = net_faults.FAULTS[fault](here.session, self.system, unit, seed)
         self.result.events.append({"t_ms": round(done.dom0_ns / 1e6, 3), "what": f"{fault}: {done.what}",
                                    "component": self.system})

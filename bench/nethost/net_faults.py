@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 
 from nethost.backends import CARD, must
+from nethost.supervised import CARDS
 from ppvmm import symbols
 from ppvmm.session import Hung, Session
 
@@ -83,11 +84,11 @@ STUCK = ((TCTL, ALL & ~TCTL_EN, 0),)  # the transmitter is switched off
 
 
 def device_reset(session: Session, system: str, unit: str, seed: int) -> Done:
-    return _poke(session, "CTRL.RST, rings and masks cleared", *RESET)
+    return _poke(session, "CTRL.RST, rings and masks cleared", *RESET, card=CARDS.get(unit, CARD))
 
 
 def device_stuck(session: Session, system: str, unit: str, seed: int) -> Done:
-    return _poke(session, "TCTL.EN cleared", *STUCK)
+    return _poke(session, "TCTL.EN cleared", *STUCK, card=CARDS.get(unit, CARD))
 
 
 def driver_code(session: Session, system: str, unit: str, seed: int) -> Done:

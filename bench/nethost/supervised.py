@@ -10,6 +10,7 @@ from ppvmm.session import Hung, Session
 
 SPARE, SPARE_CARD = "net_spare", "00:11.0"
 UNIT = "net_uk"
+CARDS = {UNIT: CARD, SPARE: SPARE_CARD}
 LINK_LIMIT_S = 40
 
 
@@ -48,6 +49,12 @@ class Supervised(Backend):
 
     def vif(self, mac: str) -> str:
         return f'vif = ["mac={mac},backend={UNIT}"]'
+
+    def serving(self, guest: str) -> str:
+        """The unit that a guest's vif is with: under tfd the one that fails as a whole becomes the other's spare. The
+        vif gets another handle with each move, the highest."""
+        return must(self.session, f"d=/local/domain/$(xl domid {guest})/device/vif; xl domname "
+                                  f"$(xenstore-read $d/$(xenstore-list $d | sort -n | tail -1)/backend-id)").strip()
 
 
 def incidents(session: Session) -> list[dict]:
