@@ -7,17 +7,20 @@ case $name in
   inside) address=10.77.0.11 ;;
   *) address=10.77.0.12 ;;
 esac
-# An interface may come, go and come again: whoever appears gets the address, as a distribution's network scripts do.
-(
-  while :; do
-    if [ -e /sys/class/net/eth0 ] && ! ip -4 addr show dev eth0 | grep -q "$address"; then
-      ip addr add "$address/24" dev eth0
-      ip link set eth0 up
-    fi
-    sleep 1
-  done
-) &
-until ip -4 addr show dev eth0 2>/dev/null | grep -q "$address"; do usleep 50000; done
+# An interface may come, go and come again: whoever appears gets the address at once, as udev sees to in a distribution.
+cat > /tmp/appeared << END
+#!/bin/sh
+[ -e /sys/class/net/eth0 ] || exit 0
+ip -4 addr show dev eth0 | grep -q "$address/" && exit 0
+ip addr add "$address/24" dev eth0
+ip link set eth0 up
+END
+chmod +x /tmp/appeared
+uevent /tmp/appeared &
+until ip -4 addr show dev eth0 2>/dev/null | grep -q "$address/"; do
+  /tmp/appeared
+  usleep 50000
+done
 mkdir -p /www
 dd if=/dev/urandom of=/www/page bs=1k count=4 2>/dev/null
 httpd -h /www
