@@ -46,6 +46,12 @@ is "destroyed: built anew under its id" alive b
 ppvmm inject a bit-flip --where constants --seed 3
 is "corruption while idle: found by comparing pages" incident a corruption repaired
 is "corruption while idle: it runs" alive a
+# shellcheck disable=SC2154 # from the scenario
+ppvmm inject a overwrite --address "$vitals" --bytes a5c3a5c3a5c35a3c
+is "the head of the vitals page is overwritten: restored" noted a "vitals restored"
+ppvmm inject a wild-rip --seed 4
+is "and a crash is seen as ever" incident a crash repaired
+is "and it runs" alive a
 check "survivors are as they were" sh -c "ppvmm vitals a | grep -qx 'survivors_fault: '"
 
 # Repairs by hand go through the daemon.

@@ -122,6 +122,13 @@ std::uint64_t VitalsView::notices_posted() const {
   return std::atomic_ref(live().notices_posted).load(std::memory_order_acquire);
 }
 
+void VitalsView::restore_header() {
+  abi::Vitals& vitals = live();
+  vitals.magic = abi::kVitalsMagic;
+  vitals.version = abi::kVitalsVersion;
+  vitals.bytes = sizeof(abi::VitalsRegion);
+}
+
 void VitalsView::order_words(std::string_view words) {
   auto& field = live().orders.words;
   const std::size_t length = std::min(words.size(), field.size() - 1);

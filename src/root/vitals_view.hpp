@@ -46,6 +46,10 @@ class VitalsView {
   [[nodiscard]] std::uint32_t incarnation() const;
   [[nodiscard]] std::uint64_t notices_posted() const;
 
+  /// Writes what stands at the head of every page of our version (magic, version, size), so that
+  /// the rest can be read again. Only for a page that was plausible() before.
+  void restore_header();
+
   /// Root's own fields of the page.
   void order_words(std::string_view words);
   void order_ping(std::uint32_t ping);

@@ -82,6 +82,7 @@ Result<void> Handle::take_hold() {
 
 void Handle::let_go() {
   vitals_.reset();
+  was_plausible_ = false;
   reboot_.reset();
   clock_.reset();
   console_.reset();
@@ -114,7 +115,17 @@ Observation Handle::look(const std::optional<DomainFacts>& facts, std::uint64_t 
     seen.stopped = seen.dying = true;
     return seen;
   }
-  seen = observation_of(*facts, vitals_->page(), now_ns);
+  abi::Vitals page = vitals_->page();
+  if (plausible(page)) {
+    was_plausible_ = true;
+  } else if (was_plausible_) {
+    // A wild write. Without the head we would believe nothing of what it says, its own fault record
+    // included, and its next life nothing of what survived.
+    vitals_->restore_header();
+    restored_header_ = true;
+    page = vitals_->page();
+  }
+  seen = observation_of(*facts, page, now_ns);
   seen.pending = event_pending(shared_info_);
   if (now_ns < tolerate_until_ns_) seen.paused = seen.blocked = false;
   if (!link_) link_up();

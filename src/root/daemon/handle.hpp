@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "root/console.hpp"
@@ -52,6 +53,8 @@ class Handle {
 
   /// What can be seen now. `facts`: what Xen says of the domain, nothing when there is none.
   [[nodiscard]] Observation look(const std::optional<DomainFacts>& facts, std::uint64_t now_ns);
+  /// Was the head of its vitals page overwritten, and restored by a look since the last call?
+  [[nodiscard]] bool take_restored_header() { return std::exchange(restored_header_, false); }
   /// Does anything in its memory say that Xen should be asked about it? Cheap: reads two pages.
   /// One that has moved since the last look lives, and one that sleeps with nothing to do is not
   /// missed by anybody for a moment.
@@ -121,6 +124,8 @@ class Handle {
   std::shared_ptr<const Image> image_;
   Errands errands_;
   std::optional<VitalsView> vitals_;
+  bool was_plausible_{};  ///< Its vitals page, since it was mapped.
+  bool restored_header_{};
   std::optional<Microreboot> reboot_;
   std::optional<XenClock> clock_;
   std::optional<ConsoleReader> console_;

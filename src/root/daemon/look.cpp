@@ -118,6 +118,10 @@ void Daemon::look_at(UnitId id, const std::optional<DomainFacts>& facts, std::ui
   Handle& handle = *handles_.at(id);
   const Observation seen = handle.look(facts, now);
   supervisor_.observe(id, seen);
+  if (handle.take_restored_header()) {
+    history_.note(handle.record().name, "vitals restored",
+                  "the head of its vitals page was overwritten", now_ns());
+  }
   if (seen.state == abi::LifeState::dead && supervisor_.status(id).incident == 0) {
     if (const auto fault = handle.fault()) {
       const std::uint64_t fault_ns = handle.to_dom0(fault->time_ns);
