@@ -25,16 +25,22 @@ std::string pci_back(DomId domid) {
   return fmt::format("/local/domain/0/backend/pci/{}/0", domid);
 }
 
-/// The domain's home, as libxl lays it out. What exists stays, with its rights as they should be:
-/// the store takes a dead domain out of them.
+/// What it writes while it starts.
+Result<void> make_home(const XsClient& store, DomId domid) {
+  if (auto made = store.make(home_of(domid), {.owner = 0, .reader = domid}); !made) return made;
+  return store.make(home_of(domid) + "/data", {.owner = domid, .reader = {}});
+}
+
+/// The rest, as libxl lays it out. What exists stays, with its rights as they should be: the store
+/// takes a dead domain out of them.
 Result<void> write_home(const XsClient& store, const BusPlace& place) {
   const std::string home = home_of(place.domid);
   const NodeRights readable{.owner = 0, .reader = place.domid};
   const NodeRights own{.owner = place.domid, .reader = {}};
-  for (const char* const below : {"", "/memory", "/device", "/control", "/backend"}) {
+  for (const char* const below : {"/memory", "/device", "/control", "/backend"}) {
     if (auto made = store.make(home + below, readable); !made) return made;
   }
-  for (const char* const below : {"/data", "/drivers", "/feature", "/error", "/control/shutdown"}) {
+  for (const char* const below : {"/drivers", "/feature", "/error", "/control/shutdown"}) {
     if (auto made = store.make(home + below, own); !made) return made;
   }
   const std::string memory_kib = std::to_string(place.memory_mib * kKibPerMib);
@@ -135,9 +141,7 @@ Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& plac
   if (auto known = store.introduce(place.domid, place.store_frame, place.store_port); !known) {
     return std::unexpected(known.error());
   }
-  const auto home =
-      store.in_transaction([&]() -> Result<void> { return write_home(store, place); });
-  if (!home) return std::unexpected(home.error());
+  if (auto home = make_home(store, place.domid); !home) return std::unexpected(home.error());
   const auto vifs = restore_vifs(store, place.domid);
   if (!vifs) return std::unexpected(vifs.error());
   // Last: from then on pciback works as well, which need not keep the domain from serving its vifs.
@@ -147,6 +151,10 @@ Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& plac
     if (!offered) return std::unexpected(offered.error());
   }
   return BusReport{.devices = place.pci.size(), .vifs = *vifs};
+}
+
+Result<void> furnish_home(XsClient& store, const BusPlace& place) {
+  return store.in_transaction([&]() -> Result<void> { return write_home(store, place); });
 }
 
 Result<void> leave_bus(XsClient& store, DomId domid, const std::vector<std::string>& pci,

@@ -39,11 +39,15 @@ struct BusReport {
 };
 
 /// Gives a domain that is built, and has not run yet, its devices and its place: introduced to the
-/// store, its home, its PCI devices, and the vifs that guests have with its id. An earlier domain
-/// of that id has let go of everything first: until pciback has reset a device, it is neither quiet
-/// nor does its interrupt line have its name.
+/// store, with a home, its PCI devices, and the vifs that guests have with its id. An earlier
+/// domain of that id has let go of everything first: until pciback has reset a device, it is
+/// neither quiet nor does its interrupt line have its name.
 [[nodiscard]] Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& place,
                                          std::chrono::milliseconds limit);
+
+/// What stands in its home beside that, for tools and people. It runs without, so this may come
+/// when it does. Doing it again changes nothing.
+[[nodiscard]] Result<void> furnish_home(XsClient& store, const BusPlace& place);
 
 /// Silences the devices of a domain that has ended and is built again, and lets pciback give up
 /// what it maps of it: its id is taken until then. Devices that our drivers reset are not reset by

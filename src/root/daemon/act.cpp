@@ -82,12 +82,13 @@ void Daemon::errand_ended(UnitId id, Handle& handle, const Errands::Ended& ended
     const auto runs = ended.ok ? handle.let_run() : refused(ended.problem);
     if (runs) {
       supervisor_.runs(id, now_ns_);
+      handle.furnish();
     } else {
       supervisor_.cannot_start(id, runs.error().text(), now_ns_);
     }
     return;
   }
-  if (ended.ok && ended.what == "leave") return;
+  if (ended.ok && ended.what != "move") return;
   history_.note(handle.record().name, ended.what,
                 ended.ok ? "its vifs are with its spare" : "failed: " + ended.problem, now_ns_);
 }

@@ -15,7 +15,7 @@
 namespace ppvmm::root::daemon {
 
 struct Errand {
-  std::string what;   ///< "join", "leave", "move": for whoever hears of its end.
+  std::string what;   ///< "join", "home", "leave", "move": for whoever hears of its end.
   std::string words;  ///< The line that the child is told, `what` and the units.
 };
 

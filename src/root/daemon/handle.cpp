@@ -98,6 +98,7 @@ void Handle::inherit() {
   constexpr int kMostPauses = 64;
   inherited_ = true;
   if (!vitals_ || vitals_->state() != abi::LifeState::ready) return;
+  furnish();  // the earlier root may have ended before it was
   for (int i = 0; i < kMostPauses; ++i) {
     const auto facts = xen_->domain(record_.built.domid);
     if (!facts || !facts->paused || !xen_->unpause(record_.built.domid)) return;
@@ -259,8 +260,8 @@ Acted Handle::destroy() {
   const bool there = xen_->domain(record_.built.domid).has_value();
   const auto gone = there ? xen_->destroy(record_.built.domid) : Result<void>{};
   if (record_.spec.bus) {
-    errands_.drop("join");
-    errands_.drop("leave");
+    for (const char* const begun : {"join", "leave", "home"})
+      errands_.drop(begun);
     errands_.add({.what = "leave", .words = "leave " + record_.name});
   }
   rebuild_report_ = {.let_go_ns = free - begin, .destroy_ns = now_ns() - free};
@@ -290,6 +291,10 @@ Acted Handle::build(const Action& action) {
   }
   if (const auto on = let_run(); !on) return not_done(on.error());
   return done(serial);
+}
+
+void Handle::furnish() {
+  if (record_.spec.bus) errands_.add({.what = "home", .words = "home " + record_.name});
 }
 
 Acted Handle::command(const Action& action) {

@@ -36,6 +36,8 @@ Result<Started> join_and_run(const Xen& xen, const Image& image, const DomainSpe
   if (!store) return std::unexpected(store.error());
   const auto joined = join_bus(xen, *store, place_of(name, spec, started.built), common.limit());
   if (!joined) return std::unexpected(joined.error());
+  const auto furnished = furnish_home(*store, place_of(name, spec, started.built));
+  if (!furnished) return std::unexpected(furnished.error());
   started.bus = *joined;
   const auto ready = run_until_ready(xen, image, started.built, common);
   if (!ready) return std::unexpected(ready.error());

@@ -44,6 +44,7 @@ class Servant {
     words >> what >> name >> other;
     auto done = what == "join"    ? join(name)
                 : what == "leave" ? leave(name)
+                : what == "home"  ? furnish(name)
                 : what == "move"  ? move(name, other)
                                   : refused("no such errand: " + line);
     // It may have been the connection that failed.
@@ -73,6 +74,12 @@ class Servant {
         *xen_, *store_, place_of(record->name, record->spec, record->built), common_.limit());
     if (!joined) return std::unexpected(joined.error());
     return {};
+  }
+
+  Result<void> furnish(const std::string& name) {
+    const auto record = load(common_.registry(), name);
+    if (!record) return std::unexpected(record.error());
+    return furnish_home(*store_, place_of(record->name, record->spec, record->built));
   }
 
   Result<void> leave(const std::string& name) {
