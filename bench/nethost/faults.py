@@ -98,12 +98,13 @@ class _System:
 
     def _round(self, here: host.Host, fault: str) -> Round:
         seconds, seed = self.arguments.seconds, self.arguments.seed + len(self.rounds)
+        # Asked before: in virtual time what dom0 does at the fault takes the guests' only processor from them.
+        unit = here.backend.serving("inside") if self.system in options.POLICIES else here.backend.domain
         load = here.load(seconds, seed)
         at = seconds / 4
         if fault == NONE:
             return self._without(here, load, at)
         here.wait(at)
-        unit = here.backend.serving("inside") if self.system in options.POLICIES else here.backend.domain
         done = net_faults.FAULTS[fault](here.session, self.system, unit, seed)
         self.result.events.append({"t_ms": round(done.dom0_ns / 1e6, 3), "what": f"{fault}: {done.what}",
                                    "component": self.system})

@@ -6,7 +6,7 @@ from pathlib import Path
 # In the order of tables and colours. Policies are words of root's configuration.
 BACKENDS = ("linux-dom0", "linux-domain", "net_uk")
 POLICIES = ("fg", "cg", "tfd", "xoar")
-FAULTS = ("driver data", "driver code", "device reset", "device stuck", "netback code", "vCPU stopped", "destroyed")
+FAULTS = ("rehearsed", "driver data", "driver code", "device reset", "device stuck", "netback code", "vCPU stopped", "destroyed")
 DEFAULT_FAULTS = ("driver data", "driver code", "device stuck", "destroyed")
 OUTSIDES = ("lan", "wire")
 
@@ -35,7 +35,8 @@ def add_faults(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=8.0, metavar="S",
                         help="of load around each fault, which comes after a quarter of it (default 8)")
     parser.add_argument("--faults", default=",".join(DEFAULT_FAULTS), metavar="A,B",
-                        help=f"some of {', '.join(FAULTS)} (default: {', '.join(DEFAULT_FAULTS)})")
+                        help=f"some of {', '.join(FAULTS)} (default: {', '.join(DEFAULT_FAULTS)}); rehearsed: one"
+                             " in netback's code, but nothing is changed")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of everything that is drawn (default 1)")
     _common(parser, (*POLICIES, *BACKENDS[:2]), ("linux-dom0", "linux-domain", "cg", "fg"))
 
