@@ -82,7 +82,6 @@ void Daemon::errand_ended(UnitId id, Handle& handle, const Errands::Ended& ended
     const auto runs = ended.ok ? handle.let_run() : refused(ended.problem);
     if (runs) {
       supervisor_.runs(id, now_ns_);
-      handle.furnish();
     } else {
       supervisor_.cannot_start(id, runs.error().text(), now_ns_);
     }

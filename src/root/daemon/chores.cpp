@@ -32,7 +32,7 @@ void Daemon::do_chores() {
     // says so.
     const bool waits = handle->held() && !handle->wholly_held();
     if (waits && now_ns_ - handle->held_since_ns() > kSettled) {
-      static_cast<void>(handle->complete_hold());
+      if (handle->complete_hold()) handle->furnish();
     }
   }
   for (const UnitId id : std::exchange(talking_, {})) {

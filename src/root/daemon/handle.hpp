@@ -83,7 +83,7 @@ class Handle {
   /// when let_run() is called.
   [[nodiscard]] Acted build(const Action& action);
   [[nodiscard]] Result<void> let_run() const { return xen_->unpause(record_.built.domid); }
-  /// What is still missing of its home in XenStore once it runs (the errand "home").
+  /// What is still missing of its home in XenStore once it serves (the errand "home").
   void furnish();
   [[nodiscard]] Acted command(const Action& action);
   /// What it serves goes to the unit of that name (the errand "move").
