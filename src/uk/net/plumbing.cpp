@@ -100,7 +100,7 @@ void Plumbing::tell() {
     if (connections_[owed.port] != nullptr) connections_[owed.port]->notify(owed);
   }
   owed_.clear();
-  if (!offences_.empty()) judge(std::exchange(offences_, {}));
+  if (!offences_.empty()) judge(std::exchange(offences_, {}), Accuser::pass);
 }
 
 void Plumbing::arm_timer(std::optional<kernel::Nanoseconds> due) {

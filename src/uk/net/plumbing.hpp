@@ -139,7 +139,8 @@ class Plumbing final : private net::NicClient {
   void make_path();
   void died();
   void rebuild(abi::net_uk::Trouble trouble, std::string_view why);
-  void judge(std::span<const net::Offence> offences);
+  enum class Accuser : std::uint8_t { pass, audit };
+  void judge(std::span<const net::Offence> offences, Accuser accuser);
   void blame(Connection& connection, net::Hostile reason);
   /// Makes one vif anew. False if its rings do not allow it. Netback is another one if it died.
   [[nodiscard]] bool rebuild_vif(Connection& connection, std::string_view why);

@@ -54,19 +54,11 @@ void Plumbing::audit() {
     rebuild(Trouble::died, *found.broken);
     return;
   }
-  // Ports are others' when netback dies on the way.
-  std::array<Connection*, net::kPortsMax> bad{};
-  std::size_t count = 0;
-  for (const net::PortId port : found.bad) {
-    if (connections_[port] != nullptr) bad[count++] = connections_[port];
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    Connection& connection = *bad[i];
-    if (!connection.accusations().contradicted() ||
-        !rebuild_vif(connection, "what is known of it contradicts itself")) {
-      blame(connection, net::Hostile::ring_overflow);
-    }
-  }
+  std::vector<net::Offence> offences;
+  offences.reserve(found.bad.size());
+  for (const net::PortId port : found.bad)
+    offences.push_back({.port = port, .reason = net::Hostile::ring_overflow});
+  if (!offences.empty()) judge(offences, Accuser::audit);
   // A ring that stood still is looked at.
   wake();
 }
@@ -125,9 +117,9 @@ void Plumbing::rebuild(Trouble trouble, std::string_view why) {
   });
   pool().enter(outside);
   if (!alive) kernel::panic("a new netback dies at once: its code is damaged");
-  for (std::size_t i = 0; i < lost_count; ++i) {
+  if (lost_count > 0) kernel::image::must_be_whole("damaged code blamed a front-end");
+  for (std::size_t i = 0; i < lost_count; ++i)
     blame(*lost[i], net::Hostile::ring_overflow);
-  }
   kicked_ = {};
   kicked_ports_ = 0;
   wake();
@@ -146,8 +138,8 @@ std::optional<net::PortId> Plumbing::rejoin(net::VifSettings settings,
   return port;
 }
 
-/// Front-ends that seem to have broken the protocol, by what one pass found.
-void Plumbing::judge(std::span<const net::Offence> offences) {
+/// Front-ends that seem to be the cause of what one pass, or an audit, found wrong.
+void Plumbing::judge(std::span<const net::Offence> offences, Accuser accuser) {
   kernel::image::must_be_whole("damaged code accused a front-end");
   struct Accused {
     Connection* connection{};
@@ -161,32 +153,34 @@ void Plumbing::judge(std::span<const net::Offence> offences) {
       accused[count++] = {.connection = connection, .reason = offence.reason};
     }
   }
+  const bool audited = accuser == Accuser::audit;
   for (std::size_t i = 0; i < count; ++i) {
     const auto& [connection, reason] = accused[i];
-    if (!connection->accusations().offended(kernel::time::now()) ||
-        !rebuild_vif(*connection, net::text_of(reason))) {
-      blame(*connection, reason);
-    }
+    net::Accusations& before = connection->accusations();
+    const bool doubted = audited ? before.contradicted() : before.offended(kernel::time::now());
+    const std::string_view why =
+        audited ? "what is known of it contradicts itself" : net::text_of(reason);
+    if (!doubted || !rebuild_vif(*connection, why)) blame(*connection, reason);
   }
 }
 
-/// It is the front-end, unless it is us.
+/// It is the front-end: whoever says so has looked whether it is us.
 void Plumbing::blame(Connection& connection, net::Hostile reason) {
-  kernel::image::must_be_whole("damaged code blamed a front-end");
   if (listener_ != nullptr) listener_->offended(connection, reason);
 }
 
 bool Plumbing::rebuild_vif(Connection& connection, std::string_view why) {
   ++statistics_.vif_rebuilds;
   const net::PortId port = connection.port();
-  connections_[port] = nullptr;
   bool again = false;
   const bool alive = guard([&] {
     path_->remove_vif(port);
     again = connection.rejoin();
   });
   wake();
-  if (!alive) return true;  // the new netback has all of them anew
+  // It kept its place in the list meanwhile: a netback that died of it has it anew with the others.
+  if (!alive) return true;
+  if (!again || connection.port() != port) connections_[port] = nullptr;
   log(Level::warning, "netback: vif", connection.domid(), ".", connection.handle(), " is doubted (",
       why, again ? "), and made anew to be sure" : "), and its rings are impossible");
   return again;
