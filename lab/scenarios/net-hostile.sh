@@ -9,8 +9,8 @@ wait-for 120 xenstore-exists "$left/data/counting"
 event "guests ready"
 # One vif for each attack (tests/unikernels/netfront/attacks.cpp).
 vifs=
-for each in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do
-  vifs="$vifs'backend=net_uk,mac=00:16:3e:00:66:0$each',"
+for each in 00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f 10; do
+  vifs="$vifs'backend=net_uk,mac=00:16:3e:00:66:$each',"
 done
 cat > /tmp/hostile.cfg << END
 name = "hostile"
@@ -35,6 +35,8 @@ check "each vif that broke the protocol is named in the log" test "$(grep -c 'di
 check "each was made anew first, to be sure that it was not netback" test "$(grep -c 'is doubted .* and made anew' "$log")" -ge 8
 check "net_uk lives its first life" sh -c "! grep -q 'life 2' $log"
 check "netback was never made anew" sh -c "! grep -q 'made anew in' $log"
+xenstore-write "/local/domain/$(xl domid net_uk)/data/order" statistics
+check "what was sent from guest to guest went from page to page" wait-for 10 grep -q 'lent from guest to guest [1-9]' "$log"
 cat "$log"
 xl destroy left
 xl destroy right

@@ -47,7 +47,7 @@ bool Frame::absorb(Frame&& other, std::size_t skip) {
   }
   for (std::uint16_t i = first; i < theirs.count; ++i) {
     Fragment piece = theirs.fragments[i];
-    pool_->hold(piece.buffer);
+    pool_->hold(piece);
     if (i == first) {
       piece.offset = static_cast<std::uint16_t>(piece.offset + within);
       piece.length = static_cast<std::uint16_t>(piece.length - within);
@@ -56,6 +56,34 @@ bool Frame::absorb(Frame&& other, std::size_t skip) {
   }
   mine.length += theirs.length - static_cast<std::uint32_t>(skip);
   other.reset();
+  return true;
+}
+
+bool Frame::append_lent(std::uint32_t grant, std::size_t offset, std::size_t length) {
+  BufferPool::Record& record = pool_->records_[index_];
+  if (grant >= Fragment::kLent || record.count == 0 || record.count == kFragmentsMax) return false;
+  if (length == 0 || offset > kBufferBytes || length > kBufferBytes - offset) return false;
+  if (record.length + length > kFrameBytesMax) return false;
+  record.fragments[record.count++] = {.buffer = Fragment::kLent | grant,
+                                      .offset = static_cast<std::uint16_t>(offset),
+                                      .length = static_cast<std::uint16_t>(length)};
+  record.length += static_cast<std::uint32_t>(length);
+  return true;
+}
+
+bool Frame::lent() const {
+  return std::ranges::any_of(fragments(), &Fragment::lent);
+}
+
+bool Frame::settle(std::size_t piece, Buffer&& buffer) {
+  BufferPool::Record& record = pool_->records_[index_];
+  if (buffer.pool_ != pool_ || piece >= record.count || !record.fragments[piece].lent()) {
+    return false;
+  }
+  record.fragments[piece].buffer = buffer.index_;
+  record.fragments[piece].offset = 0;
+  pool_->owners_[buffer.index_] = 0;  // the frame's owner counts now
+  buffer.pool_ = nullptr;
   return true;
 }
 
@@ -69,6 +97,7 @@ std::uint32_t Frame::length() const {
 }
 
 std::span<std::byte> Frame::bytes(const Fragment& fragment) const {
+  if (fragment.lent()) return {};
   return {pool_->data(fragment.buffer) + fragment.offset, fragment.length};
 }
 
@@ -98,14 +127,14 @@ Frame Frame::share() const {
   pool_->records_[copy.index_] = pool_->records_[index_];
   pool_->records_[copy.index_].owner = pool_->owner_;
   for (const Fragment& fragment : fragments())
-    pool_->hold(fragment.buffer);
+    pool_->hold(fragment);
   return copy;
 }
 
 std::size_t Frame::copy_out(std::size_t offset, std::span<std::byte> out) const {
   std::size_t done = 0;
   for (const Fragment& fragment : fragments()) {
-    if (done == out.size()) break;
+    if (done == out.size() || fragment.lent()) break;
     if (offset >= fragment.length) {
       offset -= fragment.length;
       continue;
@@ -121,7 +150,7 @@ std::size_t Frame::copy_out(std::size_t offset, std::span<std::byte> out) const 
 std::size_t Frame::copy_in(std::size_t offset, std::span<const std::byte> in) {
   std::size_t done = 0;
   for (const Fragment& fragment : fragments()) {
-    if (done == in.size()) break;
+    if (done == in.size() || fragment.lent()) break;
     if (offset >= fragment.length) {
       offset -= fragment.length;
       continue;
@@ -214,8 +243,9 @@ void BufferPool::release(std::uint32_t buffer) {
 
 void BufferPool::release_record(std::uint32_t index) {
   Record& record = records_[index];
-  for (std::uint16_t i = 0; i < record.count; ++i)
-    release(record.fragments[i].buffer);
+  for (std::uint16_t i = 0; i < record.count; ++i) {
+    if (!record.fragments[i].lent()) release(record.fragments[i].buffer);
+  }
   record.count = 0;
   record.used = false;
   free_records_.push_back(index);
@@ -256,7 +286,7 @@ void BufferPool::mark(const Frame& frame) {
   Record& record = records_[frame.index_];
   if (std::exchange(record.used, true)) return;
   for (std::uint16_t i = 0; i < record.count; ++i)
-    hold(record.fragments[i].buffer);
+    hold(record.fragments[i]);
 }
 
 void BufferPool::mark(const Buffer& buffer) {

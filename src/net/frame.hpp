@@ -99,11 +99,16 @@ class Buffer {
   std::uint32_t index_{};
 };
 
-/// A piece of a frame.
+/// A piece of a frame: in a buffer of its pool or, *lent*, still in the memory of whoever sent it.
 struct Fragment {
-  std::uint32_t buffer{};  ///< Index in the frame's pool.
+  static constexpr std::uint32_t kLent = std::uint32_t{1} << 31;
+
+  std::uint32_t buffer{};  ///< Index in the frame's pool; lent: kLent and the sender's grant.
   std::uint16_t offset{};  ///< Bytes into the buffer; offset + length <= kBufferBytes.
   std::uint16_t length{};  ///< At least 1.
+
+  [[nodiscard]] bool lent() const { return (buffer & kLent) != 0; }
+  [[nodiscard]] std::uint32_t grant() const { return buffer & ~kLent; }
 };
 static_assert(sizeof(Fragment) == 8);
 
@@ -134,9 +139,21 @@ class Frame {
   /// Takes over what another frame of the same pool has from its byte `skip` on, at our end. False,
   /// and both stay as they are, if that would be too many pieces or bytes, or nothing is left.
   [[nodiscard]] bool absorb(Frame&& other, std::size_t skip);
+  /// Adds a piece at the end that stays where it is, in a page that the sender granted. Its bytes
+  /// count in length() and cannot be reached from here. False if there are kFragmentsMax pieces,
+  /// the piece is empty or leaves its page, the frame would grow too long, has no piece of its own
+  /// yet, or the grant is not below Fragment::kLent.
+  [[nodiscard]] bool append_lent(std::uint32_t grant, std::size_t offset, std::size_t length);
+  /// A piece is lent.
+  [[nodiscard]] bool lent() const;
+  /// The bytes of a lent piece were copied to the begin of `buffer`, which takes its place. False,
+  /// and the buffer stays the caller's, if that piece is not lent or the buffer another pool's.
+  [[nodiscard]] bool settle(std::size_t piece, Buffer&& buffer);
   [[nodiscard]] std::span<const Fragment> fragments() const;
   [[nodiscard]] std::uint32_t length() const;
+  /// None for a piece that is lent.
   [[nodiscard]] std::span<std::byte> bytes(const Fragment& fragment) const;
+  /// Of a piece that is not lent.
   [[nodiscard]] DmaAddress dma(const Fragment& fragment) const;
 
   [[nodiscard]] Offload& offload();
@@ -149,9 +166,10 @@ class Frame {
   /// and for a shadow that keeps what a driver was given. Empty when the pool has no record left.
   /// The bytes of a shared frame must not be written any more, by any of its holders.
   [[nodiscard]] Frame share() const;
-  /// Copies up to `out.size()` bytes from `offset` on; returns how many there were.
+  /// Copies up to `out.size()` bytes from `offset` on; returns how many there were before the end,
+  /// or the first lent piece.
   std::size_t copy_out(std::size_t offset, std::span<std::byte> out) const;
-  /// Overwrites bytes from `offset` on; returns how many lay within the frame.
+  /// Overwrites bytes from `offset` on; returns how many lay within the frame, before any lent one.
   std::size_t copy_in(std::size_t offset, std::span<const std::byte> in);
   void reset();
 
@@ -256,6 +274,10 @@ class BufferPool {
   };
 
   void hold(std::uint32_t buffer) { ++holders_[buffer]; }
+  /// The buffer of a piece, if it is in one.
+  void hold(const Fragment& piece) {
+    if (!piece.lent()) hold(piece.buffer);
+  }
   void release(std::uint32_t buffer);
   void release_record(std::uint32_t index);
   void begin_reclaim();

@@ -124,6 +124,7 @@ bool BufferPool::consistent() const {
     ++used;
     if (record.count > kFragmentsMax || record.length > kFrameBytesMax) return false;
     for (std::uint16_t i = 0; i < record.count; ++i) {
+      if (record.fragments[i].lent()) continue;
       if (record.fragments[i].buffer >= holders_.size() ||
           holders_[record.fragments[i].buffer] == 0) {
         return false;

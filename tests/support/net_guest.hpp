@@ -37,12 +37,17 @@ class FakeXen final : public GrantCopier {
     ++calls;
     for (GrantCopy& each : batch) {
       const auto page = pages_.find({each.domid, each.grant});
-      each.failed =
-          page == pages_.end() || each.length == 0 || each.guest_offset + each.length > 4096 ||
-          each.buffer_offset + each.length > kBufferBytes || each.buffer >= pool_->pages().size();
+      const bool between = each.direction == GrantCopy::Direction::between_guests;
+      const auto lent = between ? pages_.find({each.lender, each.buffer}) : pages_.end();
+      each.failed = page == pages_.end() || each.length == 0 ||
+                    each.guest_offset + each.length > 4096 ||
+                    each.buffer_offset + each.length > kBufferBytes ||
+                    (between ? lent == pages_.end() : each.buffer >= pool_->pages().size());
       if (each.failed) continue;
+      between_guests += between ? 1u : 0u;
       std::byte* const guest = page->second + each.guest_offset;
-      std::byte* const own = pool_->data(each.buffer) + each.buffer_offset;
+      std::byte* const own =
+          (between ? lent->second : pool_->data(each.buffer)) + each.buffer_offset;
       if (each.direction == GrantCopy::Direction::from_guest) {
         std::memcpy(own, guest, each.length);
       } else {
@@ -52,6 +57,7 @@ class FakeXen final : public GrantCopier {
   }
 
   std::size_t calls{};
+  std::size_t between_guests{};  ///< Copies that needed none of our buffers.
 
  private:
   BufferPool* pool_;

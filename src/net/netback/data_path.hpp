@@ -3,7 +3,9 @@
 ///
 /// One pass (run()): look what the card has; read the guests' requests, bounded each; copy all
 /// packets in at once; let the switch decide; copy all packets out at once; give the card its own;
-/// answer. So a pass costs two copy hypercalls, however many guests take part.
+/// answer. So a pass costs two copy hypercalls, however many guests take part. Of a packet from
+/// guest to guest only the headers are copied in; the rest goes from page to page at once
+/// (data_path_lent.cpp).
 ///
 /// **Nothing is answered before it is done.** A guest's request is answered when the card has seen
 /// its packet on the wire, or the receiving guest has it, or it was dropped for a counted reason. A
@@ -69,6 +71,9 @@ class DataPath final : public NicClient {
   struct Statistics {
     std::uint64_t passes{};
     std::uint64_t copies{};
+    std::uint64_t lent{};       ///< Packets that went from guest to guest without our buffers.
+    std::uint64_t fetched{};    ///< Packets that were lent and had to be copied in after all.
+    std::uint64_t lent_lost{};  ///< Packets that were lent and dropped: no sender, or no buffers.
     std::uint64_t from_wire{};
     std::uint64_t to_wire{};
     std::uint64_t starved{};        ///< Times a guest had to wait for buffers.
@@ -151,6 +156,8 @@ class DataPath final : public NicClient {
     TxPacket packet;
     Frame frame;
   };
+  /// Whose grant it was that Xen refused; nobody's, if that cannot be found out.
+  enum class Blame : std::uint8_t { receiver, lender, nobody };
   /// A packet whose bytes are being copied out.
   struct Outgoing {
     PortId port{};
@@ -160,12 +167,21 @@ class DataPath final : public NicClient {
     std::uint32_t first_copy{};
     std::uint32_t copies{};
     Frame frame;
+    Blame blame{Blame::receiver};  ///< If a copy fails.
   };
 
   void read_guests();
   void read_queue(PortId port, Vif& vif, std::uint8_t index);
   [[nodiscard]] bool copy_in(PortId port, std::uint8_t queue, const TxPacket& packet);
   void finish_incoming();
+  [[nodiscard]] Vif* lender_of(const Frame& frame) const;
+  [[nodiscard]] bool fetch(Frame& frame);
+  [[nodiscard]] bool fetch_headers(Frame& frame, PacketHeaders& headers);
+  void learn_lending(std::uint64_t tag, const Decision& decision);
+  [[nodiscard]] bool may_stay_lent(const Frame& frame, const Decision& decision) const;
+  void copy_by_way(Outgoing& outgoing);
+  void blame(const Outgoing& outgoing);
+  void refused(PortId port, Vif& vif);
   void route(Frame frame, PortId from);
   void flood(Frame frame, PortId from);
   void to_wire(Frame frame);

@@ -7,6 +7,17 @@
 #include "net/netback/page_layout.hpp"
 
 namespace ppvmm::net {
+namespace {
+
+/// It has more than the piece in which its headers are, and grants that a frame can hold.
+bool lendable(const TxPacket& packet) {
+  const auto others = packet.pieces().subspan(1);
+  return !others.empty() && std::ranges::all_of(others, [](const TxFragment& piece) {
+    return piece.grant < Fragment::kLent;
+  });
+}
+
+}  // namespace
 
 void DataPath::read_guests() {
   for (const PortId port : ports_) {
@@ -57,21 +68,23 @@ void DataPath::read_queue(PortId port, Vif& vif, std::uint8_t index) {
 }
 
 bool DataPath::copy_in(PortId port, std::uint8_t queue, const TxPacket& packet) {
+  const Vif& vif = *vifs_[port];
+  const bool lent = vif.queues[queue].lends && lendable(packet);
+  const std::size_t count = lent ? 1 : packet.count;  // pieces that are copied now
   PageLayout layout;
   std::array<PageLayout::Place, kFragmentsMax> places;
   std::array<std::uint16_t, kFragmentsMax> used;  // of each page
-  for (std::size_t i = 0; i < packet.count; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const std::uint16_t length = packet.fragments[i].length;
     places[i] = layout.add(length);
     used[places[i].page] = static_cast<std::uint16_t>(places[i].offset + length);
   }
   const auto pool = pool_->statistics();
-  const Vif& vif = *vifs_[port];
+  const std::uint32_t needed = lent ? packet.count : layout.pages();  // at most, in the end
   std::uint32_t held = 0;
   for (const Queue& each : vif.queues)
     held += each.tx.held();
-  if (pool.free_buffers < limits_.reserve + layout.pages() ||
-      held > pool.free_buffers + packet.slots) {
+  if (pool.free_buffers < limits_.reserve + needed || held > pool.free_buffers + packet.slots) {
     return false;
   }
   Frame frame = pool_->frame();
@@ -79,6 +92,10 @@ bool DataPath::copy_in(PortId port, std::uint8_t queue, const TxPacket& packet) 
   for (std::uint16_t page = 0; page < layout.pages(); ++page) {
     Buffer buffer = pool_->take();
     if (!buffer || !frame.append(std::move(buffer), 0, used[page])) return false;
+  }
+  for (std::size_t i = count; i < packet.count; ++i) {
+    const TxFragment& piece = packet.fragments[i];
+    if (!frame.append_lent(piece.grant, piece.offset, piece.length)) return false;
   }
   frame.tag() =
       tag_of({.port = port, .queue = queue, .generation = vif.generation, .first = packet.first});
@@ -89,7 +106,7 @@ bool DataPath::copy_in(PortId port, std::uint8_t queue, const TxPacket& packet) 
                      .checksum_start = 0,
                      .checksum_offset = 0};
   const auto first_copy = static_cast<std::uint32_t>(copies_.size());
-  for (std::size_t i = 0; i < packet.count; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const TxFragment& piece = packet.fragments[i];
     copies_.push_back({.domid = vif.settings.domid,
                        .direction = GrantCopy::Direction::from_guest,
@@ -97,13 +114,14 @@ bool DataPath::copy_in(PortId port, std::uint8_t queue, const TxPacket& packet) 
                        .guest_offset = piece.offset,
                        .buffer_offset = places[i].offset,
                        .length = piece.length,
+                       .lender = 0,
                        .grant = piece.grant,
                        .buffer = frame.fragments()[places[i].page].buffer});
   }
   incoming_.push_back({.port = port,
                        .queue = queue,
                        .first_copy = first_copy,
-                       .copies = packet.count,
+                       .copies = static_cast<std::uint32_t>(count),
                        .packet = packet,
                        .frame = std::move(frame)});
   return true;
@@ -118,16 +136,17 @@ void DataPath::finish_incoming() {
     Queue& queue = vif.queues[each.queue];
     const auto copies = std::span(copies_).subspan(each.first_copy, each.copies);
     if (std::ranges::any_of(copies, &GrantCopy::failed)) {
-      ++vif.statistics.tx_errors;
-      if (++vif.statistics.tx_bad_grants >= limits_.bad_grants) {
-        offend(each.port, vif, Hostile::bad_grants);
-      }
+      refused(each.port, vif);
       queue.tx.done(each.packet.first, TxStatus::error);
       continue;
     }
     Offload& offload = each.frame.offload();
-    if (offload.checksum_blank || offload.gso != Gso::none) {
-      if (!locate_checksum(each.frame, headers_of(each.frame))) {
+    const bool undone = offload.checksum_blank || offload.gso != Gso::none;
+    PacketHeaders headers;
+    if (undone || each.frame.lent()) headers = headers_of(each.frame);
+    if (each.frame.lent() && !fetch_headers(each.frame, headers)) continue;
+    if (undone) {
+      if (!locate_checksum(each.frame, headers)) {
         if (offload.gso != Gso::none) {
           ++vif.statistics.tx_errors;
           queue.tx.done(each.packet.first, TxStatus::error);

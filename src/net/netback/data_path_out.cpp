@@ -36,6 +36,12 @@ void DataPath::deliver_queue(PortId port, Vif& vif, std::uint8_t index) {
   if (buffers > 0) queue.stalled = false;
   while (!queue.backlog.empty()) {
     Queue::Waiting& waiting = queue.backlog.front();
+    if (waiting.frame.lent() && lender_of(waiting.frame) == nullptr) {
+      ++statistics_.lent_lost;
+      queue.backlog_buffers -= buffers_of(waiting.frame);
+      queue.backlog.pop_front();
+      continue;
+    }
     adapted_.clear();
     const Adapted adapted = adapt(waiting.frame, vif.settings.abilities, *pool_, adapted_);
     if (adapted == Adapted::no_memory) return;
@@ -89,8 +95,11 @@ void DataPath::copy_out(PortId port, Vif& vif, std::uint8_t index, Frame frame) 
                .place = queue.rx.taken(),
                .first_copy = static_cast<std::uint32_t>(copies_.size()),
                .copies = 0,
-               .frame = std::move(frame)};
+               .frame = std::move(frame),
+               .blame = Blame::receiver};
   const Offload& offload = out.frame.offload();
+  const Vif* const lender = out.frame.lent() ? lender_of(out.frame) : nullptr;
+  if (lender != nullptr) ++statistics_.lent;
   std::uint32_t left = out.frame.length();
   std::uint16_t used = kBufferBytes;
   abi::GrantRef grant = 0;
@@ -113,13 +122,15 @@ void DataPath::copy_out(PortId port, Vif& vif, std::uint8_t index, Frame frame) 
       const auto count = static_cast<std::uint16_t>(std::min<std::size_t>(
           kBufferBytes - used, static_cast<std::size_t>(fragment.length - done)));
       copies_.push_back({.domid = vif.settings.domid,
-                         .direction = GrantCopy::Direction::to_guest,
+                         .direction = fragment.lent() ? GrantCopy::Direction::between_guests
+                                                      : GrantCopy::Direction::to_guest,
                          .failed = false,
                          .guest_offset = used,
                          .buffer_offset = static_cast<std::uint16_t>(fragment.offset + done),
                          .length = count,
+                         .lender = lender != nullptr ? lender->settings.domid : abi::DomId{},
                          .grant = grant,
-                         .buffer = fragment.buffer});
+                         .buffer = fragment.lent() ? fragment.grant() : fragment.buffer});
       done = static_cast<std::uint16_t>(done + count);
       used = static_cast<std::uint16_t>(used + count);
       left -= count;
@@ -134,6 +145,7 @@ void DataPath::finish_outgoing() {
   copier_->copy(copies_);
   statistics_.copies += copies_.size();
   for (Outgoing& each : outgoing_) {
+    if (each.frame.lent()) copy_by_way(each);
     Vif& vif = *vifs_[each.port];
     RxRing& ring = vif.queues[each.queue].rx;
     const Offload& offload = each.frame.offload();
@@ -162,9 +174,7 @@ void DataPath::finish_outgoing() {
       failed = failed || bad;
     }
     if (failed) {
-      if (++vif.statistics.rx_bad_grants >= limits_.bad_grants) {
-        offend(each.port, vif, Hostile::bad_grants);
-      }
+      blame(each);
     } else {
       vif.idle_events = 0;  // it has reason to notify us of buffers
       ++vif.statistics.rx_packets;
@@ -178,9 +188,27 @@ void DataPath::finish_outgoing() {
     }
   }
   for (const Outgoing& each : outgoing_)
-    end(each.frame.tag(), TxStatus::okay);
+    end(each.frame.tag(), each.blame == Blame::lender ? TxStatus::error : TxStatus::okay);
   outgoing_.clear();
   copies_.clear();
+}
+
+/// A part of the packet could not be copied.
+void DataPath::blame(const Outgoing& outgoing) {
+  const PortId lender = origin_of(outgoing.frame.tag()).port;
+  Vif& vif = *vifs_[outgoing.port];
+  switch (outgoing.blame) {
+    case Blame::receiver:
+      if (++vif.statistics.rx_bad_grants >= limits_.bad_grants) {
+        offend(outgoing.port, vif, Hostile::bad_grants);
+      }
+      return;
+    case Blame::lender:
+      return refused(lender, *vifs_[lender]);
+    case Blame::nobody:
+      ++statistics_.lent_lost;
+      return;
+  }
 }
 
 void DataPath::expire(Vif& vif, Queue& queue) {

@@ -18,6 +18,8 @@ void DataPath::route(Frame frame, PortId from) {
     frame.tag() = 0;
   }
   const Decision decision = switch_.decide(bytes, from, now_ns_);
+  if (from != kWire) learn_lending(frame.tag(), decision);
+  if (frame.lent() && !may_stay_lent(frame, decision) && !fetch(frame)) return;
   switch (decision.verdict) {
     case Verdict::unicast:
       if (decision.port == kWire) {

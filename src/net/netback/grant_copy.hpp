@@ -1,4 +1,5 @@
-/// Copies between a guest's granted pages and our buffers, collected to be done by one hypercall.
+/// Copies between guests' granted pages and our buffers, or from guest to guest, collected to be
+/// done by one hypercall.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +11,17 @@ namespace ppvmm::net {
 
 /// One piece: within one page on either side.
 struct GrantCopy {
-  enum class Direction : std::uint8_t { from_guest, to_guest };
+  enum class Direction : std::uint8_t { from_guest, to_guest, between_guests };
 
-  abi::DomId domid{};
+  abi::DomId domid{};  ///< Of the guest; between guests: of the receiver.
   Direction direction{};
   bool failed{};  ///< Out: Xen refused it.
   std::uint16_t guest_offset{};
-  std::uint16_t buffer_offset{};
+  std::uint16_t buffer_offset{};  ///< In our buffer; between guests: in the sender's page.
   std::uint16_t length{};
+  abi::DomId lender{};  ///< Between guests: the sender.
   abi::GrantRef grant{};
-  std::uint32_t buffer{};  ///< Index in the pool.
+  std::uint32_t buffer{};  ///< Index in the pool; between guests: the sender's grant.
 };
 
 /// Who carries copies out: Xen, or a test.

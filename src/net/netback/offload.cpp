@@ -173,18 +173,21 @@ void complete_checksum(Frame& frame, const PacketHeaders& headers) {
   offload.checksum_blank = false;
 }
 
-Adapted adapt(const Frame& frame, const Abilities& abilities, BufferPool& pool,
-              std::vector<Frame>& out) {
+bool takes(const Abilities& abilities, const Frame& frame) {
   const Offload& offload = frame.offload();
   if (offload.gso != Gso::none) {
-    const bool able = offload.gso == Gso::tcp_v4 ? abilities.gso_v4 : abilities.gso_v6;
-    return able ? Adapted::as_is : segment(frame, headers_of(frame), pool, out);
+    return offload.gso == Gso::tcp_v4 ? abilities.gso_v4 : abilities.gso_v6;
   }
-  if (!offload.checksum_blank) return Adapted::as_is;
+  if (!offload.checksum_blank || (abilities.checksum_v4 && abilities.checksum_v6)) return true;
+  return headers_of(frame).network == Network::ipv6 ? abilities.checksum_v6 : abilities.checksum_v4;
+}
+
+Adapted adapt(const Frame& frame, const Abilities& abilities, BufferPool& pool,
+              std::vector<Frame>& out) {
+  if (takes(abilities, frame)) return Adapted::as_is;
+  const Offload& offload = frame.offload();
   const PacketHeaders headers = headers_of(frame);
-  const bool able =
-      headers.network == Network::ipv6 ? abilities.checksum_v6 : abilities.checksum_v4;
-  if (able) return Adapted::as_is;
+  if (offload.gso != Gso::none) return segment(frame, headers, pool, out);
   Frame copy = pool.frame_of(frame.length());
   if (!copy) return Adapted::no_memory;
   (void)copy_bytes(frame, 0, copy, 0, frame.length());

@@ -29,6 +29,9 @@ struct Abilities {
 /// Completes the blank checksum. The frame must not be shared.
 void complete_checksum(Frame& frame, const PacketHeaders& headers);
 
+/// A receiver of such abilities takes the frame as it is. Looks at no more than its headers.
+[[nodiscard]] bool takes(const Abilities& abilities, const Frame& frame);
+
 enum class Adapted : std::uint8_t {
   as_is,      ///< The receiver takes it; nothing was done.
   replaced,   ///< `out` holds what to send instead.

@@ -69,6 +69,7 @@ struct Queue {
   bool tx_owed{};      ///< It is to be notified of responses.
   bool rx_owed{};      ///< ... of packets.
   bool stalled{};      ///< It gave no buffers for too long: nothing is kept for it.
+  bool lends{};        ///< What it sent last went to another guest: see data_path_lent.cpp.
   // As the last look found it (DataPath::audit()).
   std::uint32_t seen_read{};      ///< Requests that it had read.
   std::uint32_t seen_answered{};  ///< Requests that it had answered.

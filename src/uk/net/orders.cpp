@@ -16,12 +16,16 @@ void log_statistics(Plumbing& plumbing) {
       all.from_wire, " to wire ", all.to_wire, " starved ", all.starved, " link dropped ",
       all.link_dropped, " joined ", path.coalesced().joined, " buffers free ", pool.free_buffers,
       " of ", pool.buffers, " records free ", pool.free_frames);
+  log(Level::info, "path: lent from guest to guest ", all.lent, " fetched ", all.fetched, " lost ",
+      all.lent_lost, " parked ", all.parked, " not flooded ", all.storm_dropped, " no record ",
+      all.flood_dropped);
   log(Level::info, "shadow: held ", path.shadow().held(), " (most ", shadow.held_most, ") sent ",
       shadow.sent, " refused ", shadow.refused, " resent ", shadow.resent, " dropped ",
       shadow.dropped, " full ", shadow.full, " unknown ", shadow.unknown);
   const net::Switch::Statistics& bridge = path.bridge().statistics();
   log(Level::info, "switch: unicast ", bridge.unicast, " flooded ", bridge.flooded, " spoofed ",
-      bridge.dropped_spoofed, " same ", bridge.dropped_same, " local ", bridge.dropped_local);
+      bridge.dropped_spoofed, " same ", bridge.dropped_same, " local ", bridge.dropped_local,
+      " runt ", bridge.dropped_runt);
   for (net::PortId port = 1; port < net::kPortsMax; ++port) {
     const net::Vif* const vif = path.vif(port);
     if (vif == nullptr) continue;

@@ -15,17 +15,24 @@ void XenCopier::copy(std::span<net::GrantCopy> batch) {
       const net::GrantCopy& each = now[i];
       gnttab_copy_t& request = requests_[i];
       request = {};
-      const bool in = each.direction == net::GrantCopy::Direction::from_guest;
+      using Direction = net::GrantCopy::Direction;
+      const bool in = each.direction == Direction::from_guest;
       auto& guest = in ? request.source : request.dest;
-      auto& own = in ? request.dest : request.source;
+      auto& other = in ? request.dest : request.source;
       guest.u.ref = each.grant;
       guest.domid = each.domid;
       guest.offset = each.guest_offset;
-      own.u.gmfn = pool_->pages()[each.buffer] / net::kBufferBytes;
-      own.domid = DOMID_SELF;
-      own.offset = each.buffer_offset;
+      other.offset = each.buffer_offset;
       request.len = each.length;
       request.flags = static_cast<std::uint16_t>(in ? GNTCOPY_source_gref : GNTCOPY_dest_gref);
+      if (each.direction == Direction::between_guests) {
+        other.u.ref = each.buffer;
+        other.domid = each.lender;
+        request.flags |= GNTCOPY_source_gref;
+      } else {
+        other.u.gmfn = pool_->pages()[each.buffer] / net::kBufferBytes;
+        other.domid = DOMID_SELF;
+      }
     }
     const bool done =
         abi::grant_table_op(GNTTABOP_copy, std::span(requests_.data(), now.size())) == 0;

@@ -88,6 +88,27 @@ void storm(FrontEnd& front, unsigned) {
   for (unsigned i = 0; i < kStormEvents; ++i)
     front.notify();
 }
+/// Packets to another guest whose first piece is good and whose second one, which that guest is to
+/// get straight from our page, is not. The back-end takes first pieces alone from who talks to
+/// guests: so a good packet comes first.
+void lent_grants(FrontEnd& front, unsigned round) {
+  std::array<std::byte, 12> addresses{std::byte{0x00}, std::byte{0x16}, std::byte{0x3E},
+                                      std::byte{0x00}, std::byte{0x00}, std::byte{0x02},
+                                      std::byte{0x02}};  // the guest "right" (net-hostile.sh)
+  std::ranges::copy(addresses, front.data());
+  if (round == 0) {
+    front.send(good(front));
+    return;
+  }
+  Request first = good(front);
+  first.size = 2000;
+  first.flags = NETTXF_more_data;
+  front.send(first);
+  Request second = good(front);
+  second.grant = 100'000 + round * 7919;
+  second.size = 1000;
+  front.send(second);
+}
 /// Writes where only the back-end writes.
 void scribble(FrontEnd& front, unsigned round) {
   __atomic_store_n(&front.tx().rsp_prod, 0x1234'5678 * (round + 1), __ATOMIC_SEQ_CST);
@@ -126,6 +147,7 @@ constexpr Attack kAttacks[] = {
     {"beyond-packet", true, 1, kMillisecond, pieces_beyond_packet},
     {"grants", true, 100, kMillisecond, grants},
     {"other-grants", true, 200, kMillisecond, another_grant},
+    {"lent-grants", true, 100, kMillisecond, lent_grants},
     {"endless-chain", true, 1, kMillisecond, endless_chain},
     {"cut-chain", true, 1, kMillisecond, cut_chain},
     {"unknown-extra", true, 1, kMillisecond, unknown_extra},

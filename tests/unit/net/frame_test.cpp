@@ -116,6 +116,50 @@ TEST_F(FrameTest, SharedPiecesLiveUntilTheLastHolderLetsGo) {
   EXPECT_EQ(pool_.statistics().free_buffers, kBuffers);
 }
 
+TEST_F(FrameTest, ALentPieceCountsAndIsOutOfReach) {
+  Frame frame = pool_.frame();
+  EXPECT_FALSE(frame.append_lent(7, 0, 100)) << "the headers must be ours";
+  ASSERT_TRUE(frame.append(pool_.take(), 0, 50));
+  EXPECT_FALSE(frame.lent());
+  EXPECT_FALSE(frame.append_lent(Fragment::kLent, 0, 100));
+  EXPECT_FALSE(frame.append_lent(7, 4000, 97));
+  EXPECT_FALSE(frame.append_lent(7, 0, 0));
+  ASSERT_TRUE(frame.append_lent(7, 4000, 96));
+  EXPECT_TRUE(frame.lent());
+  EXPECT_EQ(frame.length(), 146u);
+  EXPECT_EQ(frame.fragments()[1].grant(), 7u);
+  EXPECT_TRUE(frame.bytes(frame.fragments()[1]).empty());
+  std::vector<std::byte> bytes(146);
+  EXPECT_EQ(frame.copy_out(0, bytes), 50u);
+  EXPECT_EQ(frame.copy_out(60, bytes), 0u);
+  EXPECT_EQ(frame.copy_in(40, bytes), 10u);
+  EXPECT_TRUE(pool_.consistent());
+
+  Buffer buffer = pool_.take();
+  EXPECT_FALSE(frame.settle(0, std::move(buffer))) << "it is not lent";
+  EXPECT_FALSE(frame.settle(2, std::move(buffer))) << "there is none";
+  ASSERT_TRUE(frame.settle(1, std::move(buffer)));
+  EXPECT_FALSE(frame.lent());
+  EXPECT_EQ(frame.copy_out(0, bytes), 146u);
+  EXPECT_EQ(pool_.statistics().free_buffers, kBuffers - 2);
+  frame.reset();
+  EXPECT_EQ(pool_.statistics().free_buffers, kBuffers);
+  EXPECT_TRUE(pool_.consistent());
+}
+
+TEST_F(FrameTest, WhoSharesALentPieceHoldsNoBufferOfIt) {
+  Frame frame = pool_.frame();
+  ASSERT_TRUE(frame.append(pool_.take(), 0, 50));
+  ASSERT_TRUE(frame.append_lent(3, 0, 4096));
+  Frame other = frame.share();
+  ASSERT_TRUE(other.lent());
+  frame.reset();
+  EXPECT_EQ(pool_.statistics().free_buffers, kBuffers - 1);
+  pool_.reclaim([&](const auto& mark) { mark(other); });
+  EXPECT_EQ(pool_.statistics().free_buffers, kBuffers - 1);
+  EXPECT_TRUE(pool_.consistent());
+}
+
 TEST_F(FrameTest, AFreshFrameRemembersNothing) {
   {
     Frame frame = pool_.frame_of(10);
