@@ -26,7 +26,7 @@ class LentTest : public DataPathTest {
     const auto& request = guest.request(guest.tx_requests_ - 1 - from_last);
     return guest.pages()[request.gref - Guest::ref_of(0)].bytes.data() + request.offset;
   }
-  /// b has no buffers for what comes next.
+  /// b has no buffers for what comes next, which waits for some.
   void fill_b() {
     for (std::size_t sent = 0; sent < kRingSlots;) {
       if (a_.send(ethernet(2, 1, 60))) {
@@ -157,12 +157,7 @@ TEST_F(LentTest, AReceiverThatWantsChecksumsGetsThem) {
   VifSettings poor = test::vif_settings(c_);
   poor.abilities = {};
   connect(c_, poor);
-  Bytes packet = ethernet(3, 1, 6000);
-  std::span<std::byte> all(packet);
-  store16(all, 12, 0x0800);
-  packet[14] = std::byte{0x45};
-  store16(all, 20, 0);
-  packet[23] = std::byte{17};
+  const Bytes packet = ipv4(3, 17, 6000);
   const auto through = [&](bool lends) {
     EXPECT_TRUE(a_.send(packet, 4096, NETTXF_csum_blank | NETTXF_data_validated));
     const std::uint64_t before = path_->statistics().fetched;

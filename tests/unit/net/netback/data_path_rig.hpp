@@ -53,6 +53,16 @@ class DataPathTest : public ::testing::Test {
     path_->take_offences(taken);
     return taken;
   }
+  /// From the first guest, its addresses and checksum all nonsense; TCP has protocol 6, UDP 17.
+  static test::Bytes ipv4(std::uint8_t to, std::uint8_t protocol, std::size_t length) {
+    test::Bytes packet = test::ethernet(to, 1, length);
+    store16(packet, 12, 0x0800);
+    packet[14] = std::byte{0x45};
+    store16(packet, 20, 0);
+    packet[23] = std::byte{protocol};
+    packet[46] = std::byte{0x50};  // TCP's header has five words
+    return packet;
+  }
   static std::vector<Received> got(Guest& guest) {
     std::vector<Received> packets;
     EXPECT_TRUE(guest.receive(packets));

@@ -42,13 +42,7 @@ TEST_F(DataPathTest, OnePassCostsTwoCopyCalls) {
 TEST_F(DataPathTest, OffloadsTravelAsTheyAre) {
   connect(a_);
   connect(b_);
-  Bytes packet = ethernet(2, 1, 6000);
-  std::span<std::byte> all(packet);
-  store16(all, 12, 0x0800);
-  packet[14] = std::byte{0x45};
-  store16(all, 20, 0);
-  packet[23] = std::byte{6};
-  packet[46] = std::byte{0x50};
+  Bytes packet = ipv4(2, 6, 6000);
   netif_extra_info_t info{};
   info.type = XEN_NETIF_EXTRA_TYPE_GSO;
   info.u.gso.type = XEN_NETIF_GSO_TYPE_TCPV4;
