@@ -109,6 +109,8 @@ kernel::task::Task<bool> Wire::start_card() {
   card_->on_interrupt(&Wire::on_interrupt, this);
   plumbing_->set_nic(&card_->nic());
   plumbing_->set_watcher(&Wire::on_pass, this);
+  // For what guests have sent meanwhile: it waits for the card, and nothing else would say so.
+  plumbing_->wake();
   co_return true;
 }
 
