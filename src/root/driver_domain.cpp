@@ -1,8 +1,9 @@
 #include "root/driver_domain.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
 
+#include <array>
+#include <ctime>
 #include <filesystem>
 
 #include "root/pci_quiet.hpp"
@@ -26,59 +27,66 @@ std::string pci_back(DomId domid) {
 }
 
 /// What it writes while it starts.
-Result<void> make_home(const XsClient& store, DomId domid) {
-  if (auto made = store.make(home_of(domid), {.owner = 0, .reader = domid}); !made) return made;
-  return store.make(home_of(domid) + "/data", {.owner = domid, .reader = {}});
+void make_home(XsChanges& changes, DomId domid) {
+  changes.make(home_of(domid), {.owner = 0, .reader = domid});
+  changes.make(home_of(domid) + "/data", {.owner = domid, .reader = {}});
 }
 
 /// The rest, as libxl lays it out. What exists stays, with its rights as they should be: the store
 /// takes a dead domain out of them.
-Result<void> write_home(const XsClient& store, const BusPlace& place) {
+void write_home(XsChanges& changes, const BusPlace& place) {
   const std::string home = home_of(place.domid);
   const NodeRights readable{.owner = 0, .reader = place.domid};
   const NodeRights own{.owner = place.domid, .reader = {}};
-  for (const char* const below : {"/memory", "/device", "/control", "/backend"}) {
-    if (auto made = store.make(home + below, readable); !made) return made;
-  }
-  for (const char* const below : {"/drivers", "/feature", "/error", "/control/shutdown"}) {
-    if (auto made = store.make(home + below, own); !made) return made;
-  }
+  for (const char* const below : {"/memory", "/device", "/control", "/backend"})
+    changes.make(home + below, readable);
+  for (const char* const below : {"/drivers", "/feature", "/error", "/control/shutdown"})
+    changes.make(home + below, own);
   const std::string memory_kib = std::to_string(place.memory_mib * kKibPerMib);
   for (const auto& [name, value] : Nodes{{"/name", place.name},
                                          {"/domid", std::to_string(place.domid)},
                                          {"/memory/target", memory_kib},
                                          {"/memory/static-max", memory_kib}}) {
-    if (auto written = store.write(home + name, value); !written) return written;
+    changes.write(home + name, value);
   }
-  return {};
 }
 
-/// Both ends of the PCI bus (libxl__create_pci_backend), with all devices from the start.
-Result<void> write_pci(const XsClient& store, const BusPlace& place) {
+/// Both ends of the PCI bus (libxl__create_pci_backend), with all devices from the start: what
+/// pciback reads. The kernel looks once for each node.
+Result<void> write_pci(XsChanges& changes, const BusPlace& place) {
   Nodes back{{"frontend", pci_front(place.domid)},
              {"frontend-id", std::to_string(place.domid)},
              {"online", "1"},
-             {"state", "1"},
-             {"domain", place.name},
              {"num_devs", std::to_string(place.pci.size())}};
   for (std::size_t i = 0; i < place.pci.size(); ++i) {
     const auto address = parse_pci_address(place.pci[i]);
     if (!address) return std::unexpected(address.error());
-    const std::string text = address->text();
-    back.emplace_back(fmt::format("key-{}", i), text);
-    back.emplace_back(fmt::format("dev-{}", i), text);
-    back.emplace_back(fmt::format("opts-{}", i),
-                      "msitranslate=0,power_mgmt=0,permissive=0,rdm_policy=relaxed");
-    back.emplace_back(fmt::format("state-{}", i), "1");
+    back.emplace_back(fmt::format("dev-{}", i), address->text());
   }
+  // Last: before it says so, the device is not new to the kernel, which takes no notice of it.
+  back.emplace_back("state", "1");
   const Nodes front{{"backend", pci_back(place.domid)}, {"backend-id", "0"}, {"state", "1"}};
   // Not its own: when it dies, the store would remove it, and pciback take the device back, before
   // the device is quiet.
-  const NodeRights used{.owner = 0, .reader = place.domid, .writes = true};
-  if (auto made = store.replace(pci_front(place.domid), used, front); !made) {
-    return made;
+  changes.replace(pci_front(place.domid), {.owner = 0, .reader = place.domid, .writes = true},
+                  front);
+  changes.replace(pci_back(place.domid), {.owner = 0, .reader = place.domid}, back);
+  return {};
+}
+
+/// What tools read beside that.
+Result<void> describe_pci(XsChanges& changes, const BusPlace& place) {
+  if (place.pci.empty()) return {};
+  const std::string back = pci_back(place.domid);
+  changes.write(back + "/domain", place.name);
+  for (std::size_t i = 0; i < place.pci.size(); ++i) {
+    const auto address = parse_pci_address(place.pci[i]);
+    if (!address) return std::unexpected(address.error());
+    changes.write(fmt::format("{}/key-{}", back, i), address->text());
+    changes.write(fmt::format("{}/opts-{}", back, i),
+                  "msitranslate=0,power_mgmt=0,permissive=0,rdm_policy=relaxed");
   }
-  return store.replace(pci_back(place.domid), {.owner = 0, .reader = place.domid}, back);
+  return {};
 }
 
 /// pciback's device for this domain: while it is there, pciback may map the domain's page, and has
@@ -100,10 +108,10 @@ Result<void> let_go(XsClient& store, DomId domid, const std::vector<std::string>
   }
   // A front-end that vanishes makes pciback unmap and let go of its devices; a back-end that
   // vanishes makes the kernel forget it.
-  const auto gone = store.in_transaction([&]() -> Result<void> {
-    if (auto front = store.remove(home_of(domid) + "/device/pci"); !front) return front;
-    return store.remove(fmt::format("/local/domain/0/backend/pci/{}", domid));
-  });
+  XsChanges removed;
+  removed.remove(home_of(domid) + "/device/pci");
+  removed.remove(fmt::format("/local/domain/0/backend/pci/{}", domid));
+  const auto gone = store.in_transaction([&] { return store.change(removed); });
   if (!gone) return gone;
   const std::uint64_t end =
       now_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(limit).count());
@@ -111,7 +119,9 @@ Result<void> let_go(XsClient& store, DomId domid, const std::vector<std::string>
     if (now_ns() >= end) {
       return refused(fmt::format("pciback does not let go of domain {}", domid));
     }
-    poll(nullptr, 0, 1);  // the kernel's thread does it; sysfs announces nothing
+    // The kernel's thread does it, within a millisecond; sysfs announces nothing.
+    constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 100'000};
+    static_cast<void>(nanosleep(&kPause, nullptr));
   }
   return {};
 }
@@ -129,8 +139,13 @@ BusPlace place_of(const std::string& name, const DomainSpec& spec, const BuiltDo
 
 Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& place,
                            std::chrono::milliseconds limit) {
-  if (auto left = leave_bus(store, place.domid, place.pci, limit); !left) {
-    return std::unexpected(left.error());
+  const bool shared = pciback_has(place.domid);
+  const std::array ends{pci_front(place.domid) + "/state", pci_back(place.domid) + "/state"};
+  const auto states = store.read_all(ends);
+  if (shared || states[0] || states[1]) {
+    if (auto left = leave_bus(store, place.domid, place.pci, limit); !left) {
+      return std::unexpected(left.error());
+    }
   }
   for (const std::string& device : place.pci) {
     const auto address = parse_pci_address(device);
@@ -138,23 +153,27 @@ Result<BusReport> join_bus(const Xen& xen, XsClient& store, const BusPlace& plac
                                : Result<void>(std::unexpected(address.error()));
     if (!given) return std::unexpected(given.error());
   }
-  if (auto known = store.introduce(place.domid, place.store_frame, place.store_port); !known) {
-    return std::unexpected(known.error());
-  }
-  if (auto home = make_home(store, place.domid); !home) return std::unexpected(home.error());
+  XsChanges known;
+  known.introduce(place.domid, place.store_frame, place.store_port);
+  make_home(known, place.domid);
+  if (auto home = store.change(known); !home) return std::unexpected(home.error());
   const auto vifs = restore_vifs(store, place.domid);
   if (!vifs) return std::unexpected(vifs.error());
   // Last: from then on pciback works as well, which need not keep the domain from serving its vifs.
   if (!place.pci.empty()) {
-    const auto offered =
-        store.in_transaction([&]() -> Result<void> { return write_pci(store, place); });
-    if (!offered) return std::unexpected(offered.error());
+    XsChanges offer;
+    if (auto written = write_pci(offer, place); !written) return std::unexpected(written.error());
+    if (auto offered = store.change(offer); !offered) return std::unexpected(offered.error());
   }
   return BusReport{.devices = place.pci.size(), .vifs = *vifs};
 }
 
 Result<void> furnish_home(XsClient& store, const BusPlace& place) {
-  return store.in_transaction([&]() -> Result<void> { return write_home(store, place); });
+  XsChanges home;
+  write_home(home, place);
+  if (auto described = describe_pci(home, place); !described) return described;
+  if (auto written = store.change(home); !written) return written;
+  return furnish_vifs(store, place.domid);
 }
 
 Result<void> leave_bus(XsClient& store, DomId domid, const std::vector<std::string>& pci,

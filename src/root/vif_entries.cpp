@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <string>
@@ -48,34 +49,53 @@ std::optional<Number> number_of(const std::string& text) {
 
 /// All vifs whose back-end is `backend`, by libxl's own word.
 std::vector<Vif> vifs_of(const XsClient& store, DomId backend) {
-  std::vector<Vif> found;
+  std::vector<DomId> guests;
+  std::vector<std::string> homes;
   for (const std::string& guest : store.list("/libxl")) {
     const auto domid = number_of<DomId>(guest);
     if (!domid) continue;
-    for (const std::string& handle : store.list(fmt::format("/libxl/{}/device/vif", *domid))) {
+    guests.push_back(*domid);
+    homes.push_back(fmt::format("/libxl/{}/device/vif", *domid));
+  }
+  std::vector<Vif> vifs;
+  std::vector<std::string> backends;
+  const auto handles = store.list_all(homes);
+  for (std::size_t i = 0; i < guests.size(); ++i) {
+    for (const std::string& handle : handles[i]) {
       const auto number = number_of<std::uint32_t>(handle);
       if (!number) continue;
-      const Vif vif{.guest = *domid, .handle = *number};
-      if (store.read(kept_path(vif) + "/backend") == back_path(backend, vif)) found.push_back(vif);
+      vifs.push_back({.guest = guests[i], .handle = *number});
+      backends.push_back(kept_path(vifs.back()) + "/backend");
     }
+  }
+  const auto values = store.read_all(backends);
+  std::vector<Vif> found;
+  for (std::size_t i = 0; i < vifs.size(); ++i) {
+    if (values[i] == back_path(backend, vifs[i])) found.push_back(vifs[i]);
   }
   return found;
 }
 
-/// What libxl wrote into the back-end's directory.
-Nodes kept_nodes(const XsClient& store, const Vif& vif) {
+/// What libxl wrote into the back-end's directory: of the entries `names` that it keeps.
+Nodes kept_nodes(const XsClient& store, const Vif& vif, std::vector<std::string> names) {
+  std::erase(names, "backend");  // libxl's own
+  std::vector<std::string> paths;
+  paths.reserve(names.size());
+  for (const std::string& name : names)
+    paths.push_back(kept_path(vif) + "/" + name);
+  auto values = store.read_all(paths);
   Nodes nodes;
-  for (const std::string& name : store.list(kept_path(vif))) {
-    if (name == "backend") continue;  // libxl's own
-    if (auto value = store.read(kept_path(vif) + "/" + name)) nodes.emplace_back(name, *value);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (values[i]) nodes.emplace_back(std::move(names[i]), std::move(*values[i]));
   }
   return nodes;
 }
 
 /// What the front-end may send at most. libxl keeps it only if it was asked for; else it is this.
-std::string mtu_of(const XsClient& store, const Vif& vif) {
+std::string mtu_of(const Nodes& kept) {
   constexpr const char* kDefault = "1500";
-  return store.read(kept_path(vif) + "/mtu").value_or(kDefault);
+  const auto found = std::ranges::find(kept, "mtu", &Nodes::value_type::first);
+  return found == kept.end() ? kDefault : found->second;
 }
 
 void set(Nodes& nodes, const std::string& name, std::string value) {
@@ -87,36 +107,64 @@ void set(Nodes& nodes, const std::string& name, std::string value) {
   }
 }
 
-/// The store took the dead domain out of the guest's rights as well. Each node has its own; of
-/// those that matter only queues have nodes below them.
-Result<void> make_readable(const XsClient& store, const std::string& path, const NodeRights& rights,
-                           bool with_queues) {
-  if (auto set = store.set_rights(path, rights); !set) return set;
-  for (const std::string& name : store.list(path)) {
-    const std::string below = fmt::format("{}/{}", path, name);
-    const bool queue = with_queues && name.starts_with("queue-");
-    auto set = queue ? make_readable(store, below, rights, false) : store.set_rights(below, rights);
-    if (!set) return set;
+/// All of a front-end's nodes, itself among them. Of those that matter only queues have nodes below
+/// them.
+std::vector<std::string> nodes_of(const XsClient& store, const std::string& front,
+                                  const std::vector<std::string>& names) {
+  std::vector<std::string> nodes{front};
+  std::vector<std::string> queues;
+  for (const std::string& name : names) {
+    nodes.push_back(fmt::format("{}/{}", front, name));
+    if (name.starts_with("queue-")) queues.push_back(nodes.back());
   }
-  return {};
+  const auto below = store.list_all(queues);
+  for (std::size_t i = 0; i < queues.size(); ++i) {
+    for (const std::string& name : below[i])
+      nodes.push_back(fmt::format("{}/{}", queues[i], name));
+  }
+  return nodes;
 }
 
-Result<void> restore(XsClient& store, DomId backend, const Vif& vif) {
-  return store.in_transaction([&]() -> Result<void> {
-    Nodes nodes = kept_nodes(store, vif);
-    const std::string front = store.read(front_path(vif) + "/state").value_or(kClosed);
-    const bool known = front == kConnected || front == kClosing || front == kClosed;
-    set(nodes, "state", known ? front : kInitialising);
-    if (front == kConnected) set(nodes, "hotplug-status", "connected");
-    const NodeRights guests{.owner = vif.guest, .reader = backend};
-    if (auto made = make_readable(store, front_path(vif), guests, true); !made) return made;
-    // In the guest's directory, but the back-end's own: the store removed it with the dead domain.
-    const NodeRights own{.owner = backend, .reader = vif.guest};
-    const std::string mtu = front_path(vif) + "/mtu";
-    if (auto made = store.make(mtu, own); !made) return made;
-    if (auto written = store.write(mtu, mtu_of(store, vif)); !written) return written;
-    return store.replace(back_path(backend, vif), own, nodes);
-  });
+bool is_ours(const XsClient& store, DomId backend, const Vif& vif) {
+  return store.read(kept_path(vif) + "/backend") == back_path(backend, vif);
+}
+
+Result<void> write_again(const XsClient& store, DomId backend, const Vif& vif) {
+  const auto names = store.list_all(std::array{kept_path(vif), front_path(vif)});
+  Nodes nodes = kept_nodes(store, vif, names[0]);
+  const std::string front = store.read(front_path(vif) + "/state").value_or(kClosed);
+  const bool known = front == kConnected || front == kClosing || front == kClosed;
+  if (front == kConnected) set(nodes, "hotplug-status", "connected");
+  // Last: whoever finds it takes all as written.
+  std::erase_if(nodes, [](const auto& node) { return node.first == "state"; });
+  set(nodes, "state", known ? front : kInitialising);
+  XsChanges changes;
+  // The store took the dead domain out of the guest's rights as well, and each node has its own.
+  const NodeRights guests{.owner = vif.guest, .reader = backend};
+  for (const std::string& node : nodes_of(store, front_path(vif), names[1]))
+    changes.set_rights(node, guests);
+  changes.replace(back_path(backend, vif), {.owner = backend, .reader = vif.guest}, nodes);
+  return store.change(changes);
+}
+
+/// Not in a transaction, which is slow: the back-end does not run yet, and asks for the front-end's
+/// state itself when it does. What a vif may do meanwhile is to go, or to change its nodes. True if
+/// it has not gone.
+Result<bool> restore(const XsClient& store, DomId backend, const Vif& vif) {
+  constexpr int kMostTries = 10;
+  Result<void> done;
+  for (int i = 0; i < kMostTries; ++i) {
+    done = write_again(store, backend, vif);
+    // Who lets it go from now on finds, and removes, what was written.
+    if (!is_ours(store, backend, vif)) {
+      if (auto gone = store.remove(back_path(backend, vif)); !gone) {
+        return std::unexpected(gone.error());
+      }
+      return false;
+    }
+    if (done) return true;
+  }
+  return std::unexpected(done.error());
 }
 
 /// A handle that the guest has no vif with. Its kernel takes up a new directory in any case; one
@@ -132,7 +180,8 @@ Result<void> move_vif(XsClient& store, DomId from, DomId to, const Vif& old) {
   return store.in_transaction([&]() -> Result<void> {
     const Vif fresh{.guest = old.guest, .handle = free_handle(store, old)};
     const std::string handle = std::to_string(fresh.handle);
-    Nodes back = kept_nodes(store, old);
+    Nodes back = kept_nodes(store, old, store.list(kept_path(old)));
+    const std::string mtu = mtu_of(back);
     set(back, "frontend", front_path(fresh));
     set(back, "handle", handle);
     set(back, "state", kInitialising);
@@ -140,23 +189,19 @@ Result<void> move_vif(XsClient& store, DomId from, DomId to, const Vif& old) {
                 {"backend-id", std::to_string(to)},
                 {"state", kInitialising},
                 {"handle", handle},
-                {"mtu", mtu_of(store, old)}};
+                {"mtu", mtu}};
     for (const char* const name : {"mac", "xdp-headroom", "trusted"}) {
       if (auto value = store.read(front_path(old) + "/" + name)) front.emplace_back(name, *value);
     }
     Nodes kept = back;
     kept.emplace_back("backend", back_path(to, fresh));
-    for (const std::string& path : {front_path(old), back_path(from, old), kept_path(old)}) {
-      if (auto gone = store.remove(path); !gone) return gone;
-    }
-    if (auto made = store.replace(kept_path(fresh), {.owner = 0, .reader = {}}, kept); !made) {
-      return made;
-    }
-    if (auto made = store.replace(front_path(fresh), {.owner = fresh.guest, .reader = to}, front);
-        !made) {
-      return made;
-    }
-    return store.replace(back_path(to, fresh), {.owner = to, .reader = fresh.guest}, back);
+    XsChanges changes;
+    for (const std::string& path : {front_path(old), back_path(from, old), kept_path(old)})
+      changes.remove(path);
+    changes.replace(kept_path(fresh), {.owner = 0, .reader = {}}, kept);
+    changes.replace(front_path(fresh), {.owner = fresh.guest, .reader = to}, front);
+    changes.replace(back_path(to, fresh), {.owner = to, .reader = fresh.guest}, back);
+    return store.change(changes);
   });
 }
 
@@ -167,18 +212,40 @@ Result<std::uint64_t> restore_vifs(XsClient& store, DomId backend) {
   if (vifs.empty() && !store.read(back_home(backend))) return 0;
   // Dom0's own, so they outlived the dead domain, but the store took its right to look into them.
   const NodeRights readable{.owner = 0, .reader = backend};
-  if (auto made = store.make(back_home(backend), readable); !made) {
-    return std::unexpected(made.error());
-  }
-  std::uint64_t written = 0;
+  XsChanges homes;
+  homes.make(back_home(backend), readable);
+  std::vector<std::string> states;
   for (const Vif& vif : vifs) {
-    const std::string home = fmt::format("{}/{}", back_home(backend), vif.guest);
-    if (auto made = store.make(home, readable); !made) return std::unexpected(made.error());
-    if (store.read(back_path(backend, vif) + "/state")) continue;
-    if (auto done = restore(store, backend, vif); !done) return std::unexpected(done.error());
-    ++written;
+    homes.make(fmt::format("{}/{}", back_home(backend), vif.guest), readable);
+    states.push_back(back_path(backend, vif) + "/state");
+  }
+  if (auto made = store.change(homes); !made) return std::unexpected(made.error());
+  const auto there = store.read_all(states);
+  std::uint64_t written = 0;
+  for (std::size_t i = 0; i < vifs.size(); ++i) {
+    if (there[i]) continue;
+    const auto done = restore(store, backend, vifs[i]);
+    if (!done) return std::unexpected(done.error());
+    if (*done) ++written;
   }
   return written;
+}
+
+Result<void> furnish_vifs(XsClient& store, DomId backend) {
+  for (const Vif& vif : vifs_of(store, backend)) {
+    const auto done = store.in_transaction([&]() -> Result<void> {
+      // In the guest's directory, but the back-end's own: the store removed it with the dead
+      // domain.
+      const std::string path = front_path(vif) + "/mtu";
+      if (!is_ours(store, backend, vif) || store.read(path)) return {};
+      XsChanges mtu;
+      mtu.make(path, {.owner = backend, .reader = vif.guest});
+      mtu.write(path, mtu_of(kept_nodes(store, vif, {"mtu"})));
+      return store.change(mtu);
+    });
+    if (!done) return done;
+  }
+  return {};
 }
 
 Result<std::uint64_t> move_vifs(XsClient& store, DomId from, DomId to) {

@@ -16,6 +16,9 @@ namespace ppvmm::root {
 /// written.
 [[nodiscard]] Result<std::uint64_t> restore_vifs(XsClient& store, DomId backend);
 
+/// What its front-ends' directories lack of a dead domain's nodes, and no front-end of Linux needs.
+[[nodiscard]] Result<void> furnish_vifs(XsClient& store, DomId backend);
+
 /// Moves all vifs of one back-end to another. A guest grants its pages to one domain id, so it must
 /// make new rings: its old interface vanishes, and a new one with the same address appears (as with
 /// xl network-detach and network-attach). How many were moved.
