@@ -9,9 +9,11 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "root/guest_memory.hpp"
 #include "root/image.hpp"
@@ -28,6 +30,7 @@ struct Options {
   std::uint64_t value{};
   std::uint64_t bar{};
   std::vector<std::array<std::uint32_t, 3>> changes;  ///< Offset, bits to keep, bits to set.
+  std::uint32_t settle_ms{};                          ///< Between being ready and changing them.
 };
 
 int complain(const Failure& failure) {
@@ -75,6 +78,9 @@ int poke(const Options& options) {
                                          memory, static_cast<off_t>(options.bar));
   if (window == MAP_FAILED) return complain(failed("map the device").error());
   ordered_json done = ordered_json::array();
+  if (options.settle_ms != 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(options.settle_ms));
+  }
   const std::uint64_t now = now_ns();
   for (const auto& [offset, keep, set] : options.changes) {
     if (offset % 4 != 0 || offset >= kWindow) return complain({"no register lies there", 0});
@@ -108,6 +114,8 @@ int main(int argc, char** argv) {
       ->add_option("changes", options.changes,
                    "three numbers for each register: offset, bits to keep, bits to set")
       ->required();
+  poking->add_option("--settle-ms", options.settle_ms,
+                     "wait so long when all is ready (as ppvmm inject does)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

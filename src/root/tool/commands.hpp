@@ -102,7 +102,8 @@ struct InjectOptions {
   std::string value;
   std::string supervisor;
   bool rehearse{};
-  std::uint64_t after{};  ///< Pieces of work to wait for first (root/progress_meter.hpp).
+  std::uint32_t settle_ms{};  ///< Between being ready and doing it.
+  std::uint64_t after{};      ///< Pieces of work to wait for first (root/progress_meter.hpp).
 };
 /// Samples a unikernel's progress for a time.
 [[nodiscard]] int rate(const Common& common, const std::string& name, std::uint32_t length_ms);

@@ -5,7 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "root/daemon/control.hpp"
 #include "root/progress_meter.hpp"
@@ -144,6 +146,9 @@ void add_inject_options(CLI::App& command, InjectOptions& options) {
   command.add_option("--value", options.value, "New instruction pointer");
   command.add_option("--after", options.after,
                      "Wait until it has done so many pieces of work (see `rate`)");
+  command.add_option(
+      "--settle-ms", options.settle_ms,
+      "Wait so long when all is ready: what preparing took from others is past then");
   command.add_flag("--rehearse", options.rehearse,
                    "Do all of it but the change: shows what injecting costs by itself");
   command.add_option("--supervisor", options.supervisor,
@@ -165,6 +170,9 @@ Result<Injected> do_faults(const Common& common, const InjectOptions& options, c
     requests.push_back(*request);
   }
 
+  if (options.settle_ms != 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(options.settle_ms));
+  }
   // A daemon is told that the victim will be stopped for a moment: that is not the fault.
   static_cast<void>(daemon::ask(
       common.state_dir, {{"op", "hold"}, {"unit", options.name}, {"ms", 2 * common.limit_ms}}));
