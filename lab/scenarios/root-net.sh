@@ -26,11 +26,17 @@ end_counting "in place"
 event "in place: over"
 check "it is still its first domain" sh -c "! ppvmm history --json - | grep -q '\"what\": \"rebuild\"'"
 
+# A guest that has died, and that libxl has not cleared up after.
+xenstore-write /libxl/99/device/vif/0/backend "/local/domain/$net/backend/vif/99/0"
 start_counting 100
 ppvmm inject net_uk destroy
 is "destroyed: built anew under its id" incident net_uk destroyed repaired
 is "destroyed: it is well" well net_uk
 says 20 "taken over"
+sleep 1
+check "nothing is made for a guest that is not there" sh -c "! xenstore-exists /local/domain/99"
+xenstore-rm /libxl/99
+xenstore-rm "/local/domain/$net/backend/vif/99"
 xl destroy net_uk || true # root may be quicker than it
 sleep 1
 is "xl destroy: it is well" well net_uk

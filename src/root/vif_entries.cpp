@@ -129,8 +129,11 @@ bool is_ours(const XsClient& store, DomId backend, const Vif& vif) {
   return store.read(kept_path(vif) + "/backend") == back_path(backend, vif);
 }
 
-Result<void> write_again(const XsClient& store, DomId backend, const Vif& vif) {
+/// False if there is nothing to write: its guest has died, the store has removed what that owned,
+/// and nobody has cleared up the rest yet.
+Result<bool> write_again(const XsClient& store, DomId backend, const Vif& vif) {
   const auto names = store.list_all(std::array{kept_path(vif), front_path(vif)});
+  if (names[1].empty()) return false;
   Nodes nodes = kept_nodes(store, vif, names[0]);
   const std::string front = store.read(front_path(vif) + "/state").value_or(kClosed);
   const bool known = front == kConnected || front == kClosing || front == kClosed;
@@ -144,7 +147,8 @@ Result<void> write_again(const XsClient& store, DomId backend, const Vif& vif) {
   for (const std::string& node : nodes_of(store, front_path(vif), names[1]))
     changes.set_rights(node, guests);
   changes.replace(back_path(backend, vif), {.owner = backend, .reader = vif.guest}, nodes);
-  return store.change(changes);
+  if (auto done = store.change(changes); !done) return std::unexpected(done.error());
+  return true;
 }
 
 /// Not in a transaction, which is slow: the back-end does not run yet, and asks for the front-end's
@@ -152,7 +156,7 @@ Result<void> write_again(const XsClient& store, DomId backend, const Vif& vif) {
 /// it has not gone.
 Result<bool> restore(const XsClient& store, DomId backend, const Vif& vif) {
   constexpr int kMostTries = 10;
-  Result<void> done;
+  Result<bool> done = false;
   for (int i = 0; i < kMostTries; ++i) {
     done = write_again(store, backend, vif);
     // Who lets it go from now on finds, and removes, what was written.
@@ -162,9 +166,9 @@ Result<bool> restore(const XsClient& store, DomId backend, const Vif& vif) {
       }
       return false;
     }
-    if (done) return true;
+    if (done) break;
   }
-  return std::unexpected(done.error());
+  return done;
 }
 
 /// A handle that the guest has no vif with. Its kernel takes up a new directory in any case; one
@@ -237,7 +241,8 @@ Result<void> furnish_vifs(XsClient& store, DomId backend) {
       // In the guest's directory, but the back-end's own: the store removed it with the dead
       // domain.
       const std::string path = front_path(vif) + "/mtu";
-      if (!is_ours(store, backend, vif) || store.read(path)) return {};
+      const bool front = store.read(front_path(vif) + "/state").has_value();
+      if (!front || !is_ours(store, backend, vif) || store.read(path)) return {};
       XsChanges mtu;
       mtu.make(path, {.owner = backend, .reader = vif.guest});
       mtu.write(path, mtu_of(kept_nodes(store, vif, {"mtu"})));
