@@ -199,6 +199,8 @@ Result<void> move_vif(XsClient& store, DomId from, DomId to, const Vif& old) {
     }
     Nodes kept = back;
     kept.emplace_back("backend", back_path(to, fresh));
+    // No tool stack has to see state 2 pass by: net_uk need not stay in it (handshake.hpp).
+    set(back, "moved", "1");
     XsChanges changes;
     for (const std::string& path : {front_path(old), back_path(from, old), kept_path(old)})
       changes.remove(path);

@@ -73,7 +73,7 @@ BusStep Handshake::next(const BusView& view, std::uint64_t now_ns) const {
   if (ending) return BusStep::nothing;
   if (view.frontend == BusState::connected || view.frontend == BusState::initialised) {
     if (view.backend != BusState::init_wait) return BusStep::nothing;
-    const std::uint64_t due = init_wait_since_ + kInitWaitDwellNs;
+    const std::uint64_t due = view.moved ? now_ns : init_wait_since_ + kInitWaitDwellNs;
     if (now_ns >= due) return BusStep::connect;
     wakes_at_ = due;
   }

@@ -6,7 +6,7 @@
 /// waits for state 6, and then for the directory to vanish, which in a driver domain is the
 /// back-end's duty. In both waits it reads the state when it is told of a change, so a state that
 /// is passed through at once would never be seen by it: there is no acknowledgement. Hence the two
-/// dwells.
+/// dwells. Nobody waits for a vif that root moved here from a net_uk that failed (policy `tfd`).
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,7 @@ struct BusView {
   BusState backend{};
   BusState frontend{};
   bool online{};
+  bool moved{};  ///< Made by root, who waits for nothing.
 };
 
 enum class BusStep : std::uint8_t {

@@ -113,6 +113,7 @@ Task<net::BusView> VifDevice::look() {
   view.backend = backend && *backend <= 8 ? bus_state(static_cast<xenbus::State>(*backend))
                                           : net::BusState::unknown;
   view.online = online.value_or(0) != 0;
+  view.moved = moved_;
   if (frontend_.empty()) {
     const auto frontend = co_await store_->read(path_ + "/frontend");
     if (!frontend) co_return view;
@@ -200,6 +201,8 @@ Task<bool> VifDevice::write_features() {
 }
 
 Task<bool> VifDevice::advertise() {
+  // Asked each time: a tool stack may make a new device in the directory of one that was moved.
+  moved_ = (co_await store_->read_number(path_ + "/moved")).value_or(0) != 0;
   if (!co_await write_features()) co_return false;
   // There is no script to be run, so there is nothing to wait for.
   const auto hotplug = co_await store_->write(path_ + "/hotplug-status", "connected");

@@ -72,6 +72,7 @@ class VifDevice {
   std::uint16_t handle_;
   std::string path_;
   std::string frontend_;  ///< Its directory; empty until known.
+  bool moved_{};          ///< Root made it: see net::BusView.
   net::Handshake handshake_;
   std::unique_ptr<Connection> connection_;
   bool changed_{true};

@@ -72,6 +72,13 @@ TEST_F(HandshakeTest, ConnectsWhenTheFrontendIsAndXlHasSeenInitWait) {
   EXPECT_EQ(step(), BusStep::nothing);
 }
 
+TEST_F(HandshakeTest, NobodyWaitsForInitWaitOfAVifThatWasMoved) {
+  view_.moved = true;
+  EXPECT_EQ(step(), BusStep::advertise);
+  view_.frontend = BusState::connected;
+  EXPECT_EQ(step(), BusStep::connect);
+}
+
 TEST_F(HandshakeTest, DetachIsXlThenTheFrontendThenUs) {
   connect();
   view_.backend = BusState::closing;
