@@ -13,6 +13,13 @@ event "net_uk gave up"
 check "by itself, before it blamed anybody" grep -q "damaged code accused a front-end" "$log"
 check "its next life has the code back" ppvmm microreboot net_uk --limit-ms 10000
 check "the guest is reached again" outside 30 ping -c 3 -W 3 10.77.0.11
+# The same: it says that a packet has got its pieces, and it has none.
+check "what makes packets is overwritten from outside" ppvmm inject net_uk overwrite --address "$append" --bytes b801000000c3
+wait-for 20 sh -c "ppvmm vitals net_uk | grep -q '^state: dead'"
+event "net_uk gave up again"
+tail -3 "$log"
+check "its next life has that code back, too" ppvmm microreboot net_uk --limit-ms 10000
+check "the guest is reached once more" outside 30 ping -c 3 -W 3 10.77.0.11
 end_packets
 event "counted traffic over"
 record_packets "damaged code accuses"

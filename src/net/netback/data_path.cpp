@@ -190,6 +190,7 @@ void DataPath::take_offences(std::vector<Offence>& offences) {
 }
 
 void DataPath::received(Frame frame) {
+  if (frame.fragments().empty()) return contradict("a packet came that has no pieces");
   pool_->note(frame);
   arrivals_.push_back(std::move(frame));
 }

@@ -181,6 +181,7 @@ class DataPath final : public NicClient {
   [[nodiscard]] bool may_stay_lent(const Frame& frame, const Decision& decision) const;
   void copy_by_way(Outgoing& outgoing);
   void blame(const Outgoing& outgoing);
+  void contradict(std::string_view what) { contradiction_ = what; }
   void refused(PortId port, Vif& vif);
   void route(Frame frame, PortId from);
   void flood(Frame frame, PortId from);
@@ -222,6 +223,7 @@ class DataPath final : public NicClient {
   std::vector<Frame> adapted_;
   std::vector<Shadow::Ended> ended_;
   std::vector<Offence> offences_;
+  std::optional<std::string_view> contradiction_;  ///< Met on the way: the next audit says so.
   Statistics statistics_;
 };
 

@@ -97,6 +97,11 @@ bool DataPath::copy_in(PortId port, std::uint8_t queue, const TxPacket& packet) 
     const TxFragment& piece = packet.fragments[i];
     if (!frame.append_lent(piece.grant, piece.offset, piece.length)) return false;
   }
+  if (frame.fragments().size() != layout.pages() + (packet.count - count) ||
+      frame.length() != packet.length) {
+    contradict("a packet was made that is not what was asked for");
+    return false;
+  }
   frame.tag() =
       tag_of({.port = port, .queue = queue, .generation = vif.generation, .first = packet.first});
   frame.offload() = {.checksum_blank = packet.checksum_blank,

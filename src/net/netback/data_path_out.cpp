@@ -173,7 +173,11 @@ void DataPath::finish_outgoing() {
                 bad ? std::int16_t{NETIF_RSP_ERROR} : static_cast<std::int16_t>(bytes));
       failed = failed || bad;
     }
-    if (failed) {
+    if (left != 0) {
+      // Not answered: whoever is made anew over the rings carries it out.
+      contradict("a packet was delivered that is not whole");
+      each.frame.tag() = 0;
+    } else if (failed) {
       blame(each);
     } else {
       vif.idle_events = 0;  // it has reason to notify us of buffers

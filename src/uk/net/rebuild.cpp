@@ -51,6 +51,7 @@ void Plumbing::audit() {
   net::DataPath::Audit found;
   if (!guard([&] { found = path_->audit(limits_); })) return;
   if (found.broken) {
+    kernel::image::must_be_whole("damaged code broke netback");
     rebuild(Trouble::died, *found.broken);
     return;
   }

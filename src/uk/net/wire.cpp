@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernel/console.hpp"
+#include "kernel/image.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/time.hpp"
 #include "net/nic/e1000e/regs.hpp"
@@ -144,6 +145,7 @@ void Wire::look() {
   if (held == 0) {
     before_.reset();
     silent_looks_ = 0;
+    stuck_in_a_row_ = 0;
     return;
   }
   look_.once(kernel::time::now() + kLookNs);
@@ -159,6 +161,8 @@ void Wire::look() {
   silent_looks_ = before_ && now.stuck_since(*before_) ? silent_looks_ + 1 : 0;
   before_ = now;
   if (silent_looks_ >= kSilentLooks) {
+    // A restart that did not help: it need not be the device that is stuck.
+    if (++stuck_in_a_row_ > 1) kernel::image::must_be_whole("damaged code held the driver up");
     repair(Trouble::stuck, "no frame was sent for too long");
     return;
   }

@@ -73,6 +73,7 @@ class Wire final : private pci::Frontend::Listener {
   kernel::Timer look_;
   std::optional<net::NicHealth> before_;
   unsigned silent_looks_{};
+  unsigned stuck_in_a_row_{};  ///< Restarts since all that it held was sent.
   kernel::Nanoseconds retry_ns_{};
   std::uint64_t repairs_{};
   kernel::Nanoseconds deaths_since_{};

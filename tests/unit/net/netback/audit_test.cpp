@@ -136,6 +136,16 @@ TEST_F(AuditTest, LimitsThatChangedAreBroken) {
   EXPECT_TRUE(path_->audit(limits_).broken);
 }
 
+TEST_F(AuditTest, APacketOfNoPiecesBreaksItAndGoesNowhere) {
+  path_->received(pool_.frame());
+  run();
+  EXPECT_TRUE(path_->audit(limits_).broken);
+  EXPECT_TRUE(path_->audit(limits_).broken) << "until it is made anew";
+  EXPECT_EQ(path_->statistics().from_wire, 0u);
+  die();
+  EXPECT_TRUE(fine());
+}
+
 TEST_F(AuditTest, ANewNetbackSendsWhatWasNotAnsweredAndDeliversWhatCame) {
   for (unsigned i = 0; i < 20; ++i)
     ASSERT_TRUE(a_.send(ethernet(99, 1, 60 + i)));
