@@ -15,7 +15,7 @@ constexpr unsigned kStillLooks = 2;
 
 DataPath::Audit DataPath::audit(const Limits& limits) {
   if (limits != limits_) return {.broken = "its limits are damaged", .bad = {}};
-  if (contradiction_) return {.broken = *contradiction_, .bad = {}};
+  if (contradiction_) return {.broken = contradiction_, .bad = {}};
   if (ports_.size() >= kPortsMax) return {.broken = "its list of ports is damaged", .bad = {}};
   std::size_t vifs = 0;
   for (const auto& vif : vifs_)
